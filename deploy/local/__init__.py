@@ -1,0 +1,1 @@
+"""The one-machine stack: an embedded Redis and a supervisor for everything else."""
