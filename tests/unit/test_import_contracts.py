@@ -18,7 +18,7 @@ ALLOWED = {
     "precompute/store.py": "import redis, hiredis",
     "precompute/runtime.py": "import onnxruntime",
     "edge/__init__.py": "import precompute.keys",
-    "edge/replica.py": "from redis.asyncio import Redis",
+    "edge/link.py": "from redis.connection import parse_url",
     "edge/app.py": "import starlette.routing, uvicorn, httptools",
     "workers/__init__.py": "import precompute.keys",
     "workers/app.py": "import celery, kombu, billiard, apscheduler.schedulers",
