@@ -1,0 +1,1 @@
+"""Prepares answers before they are asked for: precompute jobs, refreshing, scheduling."""

@@ -1,0 +1,101 @@
+"""The worker process: a Celery worker whose tasks share one workplace per process."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import warnings
+from types import FrameType
+
+from celery import Celery
+from celery.signals import setup_logging, worker_process_init, worker_ready
+from celery.worker import state
+
+from precompute import manifest
+from precompute.errors import StoreUnavailable
+from precompute.settings import Settings
+from precompute.store import Store, display_url
+from workers.broker import build_app
+from workers.messages import PRECOMPUTE_QUEUE, REFRESH_QUEUE
+from workers.orphans import die_with_parent
+from workers.tasks import register
+from workers.workplace import PerProcess, open_workplace
+
+log = logging.getLogger(__name__)
+
+#: Celery reports every task at INFO; here a task is a thousand keys, and jobs report for themselves.
+_CHATTY = ("celery.worker.strategy", "celery.app.trace", "celery.bootsteps", "kombu")
+
+
+def run_worker(settings: Settings, concurrency: int = 1) -> None:
+    """Takes tasks until it is told to stop by SIGTERM or SIGINT; the task at hand is finished first.
+
+    Args:
+        concurrency: processes that compute; one computes in this process, without the cost of handing over.
+
+    Raises:
+        ConfigError: the project file is wrong, or Redis is too old or refuses us.
+        StoreUnavailable: Redis cannot be reached, or was lost for too long.
+    """
+    project = manifest.load(settings.project)
+    check_servers(settings)
+    app = build_app(settings)
+    register(app, PerProcess(lambda: open_workplace(settings, project)), settings.job_keep_s)
+    _serve(app, settings, concurrency)
+
+
+def check_servers(settings: Settings) -> None:
+    """Refuses to start without a primary and a broker; raises as `run_worker` does."""
+    for url in (settings.primary_url, settings.queue_url):
+        store = Store(url, timeout_s=settings.redis_timeout_s, connect_timeout_s=settings.redis_timeout_s)
+        try:
+            store.check_version()
+        finally:
+            store.close()
+
+
+def _serve(app: Celery, settings: Settings, concurrency: int) -> None:
+    setup_logging.connect(_keep_logging, weak=False)
+    worker_ready.connect(_ready, weak=False)
+    worker_process_init.connect(_child_started, weak=False)
+    with warnings.catch_warnings():
+        # Celery warns root about pickle, which is refused here; containers run as root.
+        warnings.filterwarnings("ignore", message="(?s).*superuser privileges")
+        worker = app.Worker(
+            pool="solo" if concurrency == 1 else "prefork",
+            concurrency=concurrency,
+            queues=[REFRESH_QUEUE, PRECOMPUTE_QUEUE],
+            quiet=True,
+            optimization="fair",
+            without_gossip=True,
+            without_mingle=True,
+            without_heartbeat=True,
+        )
+        worker.start()
+    if worker.exitcode:
+        raise StoreUnavailable(f"the worker lost its queue at {display_url(settings.queue_url)}")
+    log.info("stopped")
+
+
+def _keep_logging(**_: object) -> None:
+    """Whoever started the process has set logging up; a receiver of this signal keeps Celery from doing it again."""
+    for name in _CHATTY:
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def _ready(**_: object) -> None:
+    # Celery's own handlers talk to the terminal, end with status 1 on Ctrl-C, and start the process anew on SIGHUP.
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _stop)
+    log.info("ready for tasks")
+
+
+def _stop(number: int, _: FrameType | None) -> None:
+    state.should_stop = 0
+    # Whoever asks twice does not want to wait for the task at hand.
+    signal.signal(number, signal.SIG_DFL)
+
+
+def _child_started(**_: object) -> None:
+    die_with_parent()

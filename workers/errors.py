@@ -1,0 +1,16 @@
+"""What can be wrong with a job."""
+
+from __future__ import annotations
+
+from precompute.errors import PermanentError
+
+
+class JobMissing(PermanentError):
+    """There is no such job, or it has been forgotten."""
+
+    def __init__(self, job_id: str) -> None:
+        super().__init__(f"no job {job_id!r}; finished jobs are kept for some days (nearcast jobs list)")
+
+
+class JobRefused(PermanentError):
+    """A job that makes no sense; says why."""

@@ -1,0 +1,33 @@
+"""Queues keys to be recomputed, never more than workers are likely to manage."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from workers.allowance import Allowance
+from workers.messages import REFRESH_KEYS
+from workers.task_queue import RefreshQueue
+
+
+class RefreshSender:
+    """Bounded twice: by keys a second, and by tasks that no worker has taken yet."""
+
+    def __init__(self, queue: RefreshQueue, max_tasks: int, allowance: Allowance) -> None:
+        self._queue = queue
+        self._max_tasks = max_tasks
+        self._allowance = allowance
+
+    def room(self, now_s: float) -> int:
+        """Keys that may be sent now. Raises StoreUnavailable."""
+        allowed = self._allowance.available(now_s)
+        if not allowed:
+            return 0
+        free_tasks = max(0, self._max_tasks - self._queue.waiting_refreshes())
+        return min(allowed, free_tasks * REFRESH_KEYS)
+
+    def send(self, model: str, keys: Sequence[str]) -> None:
+        """Queues keys, at most as many as there was room for. Raises StoreUnavailable."""
+        for at in range(0, len(keys), REFRESH_KEYS):
+            part = keys[at : at + REFRESH_KEYS]
+            self._queue.refresh(model, part)
+            self._allowance.spend(len(part))

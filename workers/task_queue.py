@@ -1,0 +1,75 @@
+"""Putting tasks on the broker; the messages are names and JSON, so that senders need no code of the workers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from celery import Celery
+from kombu.exceptions import OperationalError
+
+from precompute.errors import StoreUnavailable
+from precompute.settings import Settings
+from precompute.store import Store
+from workers.broker import build_app
+from workers.messages import PRECOMPUTE_QUEUE, PRECOMPUTE_TASK, REFRESH_QUEUE, REFRESH_TASK
+
+
+class ChunkQueue(Protocol):
+    """Where chunks of jobs wait for a worker."""
+
+    def precompute_chunk(self, job_id: str, number: int) -> None:
+        """Queues one chunk of a job."""
+
+    def waiting_chunks(self) -> int:
+        """Chunks that no worker has taken."""
+
+
+class RefreshQueue(Protocol):
+    """Where keys wait for a worker that recomputes them."""
+
+    def refresh(self, model: str, keys: Sequence[str]) -> None:
+        """Queues at most `REFRESH_KEYS` keys of what the model serves."""
+
+    def waiting_refreshes(self) -> int:
+        """Tasks that no worker has taken."""
+
+
+class CeleryQueue:
+    """Tasks for Celery workers, in Redis; both kinds of queue."""
+
+    def __init__(self, app: Celery, broker: Store) -> None:
+        self._app = app
+        self._broker = broker
+
+    def precompute_chunk(self, job_id: str, number: int) -> None:
+        """Queues one chunk of a job."""
+        self._send(PRECOMPUTE_TASK, job_id, number)
+
+    def waiting_chunks(self) -> int:
+        """Chunks that no worker has taken."""
+        return int(self._broker.call("LLEN", PRECOMPUTE_QUEUE))
+
+    def refresh(self, model: str, keys: Sequence[str]) -> None:
+        """Queues at most `REFRESH_KEYS` keys of what the model serves."""
+        self._send(REFRESH_TASK, model, list(keys))
+
+    def waiting_refreshes(self) -> int:
+        """Tasks that no worker has taken."""
+        return int(self._broker.call("LLEN", REFRESH_QUEUE))
+
+    def close(self) -> None:
+        """Gives the connections back."""
+        self._app.close()
+        self._broker.close()
+
+    def _send(self, task: str, *args: object) -> None:
+        try:
+            self._app.send_task(task, args=args)
+        except OperationalError as error:
+            raise StoreUnavailable(f"the task queue is unavailable: {error}") from error
+
+
+def open_queue(settings: Settings) -> CeleryQueue:
+    """The queue that the settings name."""
+    return CeleryQueue(build_app(settings), Store(settings.queue_url, timeout_s=settings.redis_timeout_s))

@@ -1,0 +1,115 @@
+"""What the leading scheduler looks after, one look at a time."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+
+from precompute import hotkeys
+from precompute.hotkeys import MergeRule
+from precompute.keys import entry_key
+from precompute.manifest import Project
+from precompute.models import Model
+from precompute.registry import Registry
+from precompute.settings import Settings
+from precompute.store import Store, checked
+from workers.chunks import now_ms
+from workers.expiry import Watchlist, left_s
+from workers.job_record import Progress
+from workers.jobs import Jobs
+from workers.refresh_sender import RefreshSender
+from workers.stalls import StallWatch
+
+log = logging.getLogger(__name__)
+
+#: Commands of one pipeline; the primary serves others in between.
+_SLICE = 500
+#: A job that nobody has worked on for so long never will be: its lister was stopped, or all its workers.
+ABANDONED_MS = 7 * 86_400_000
+
+
+class HotKeyMerging:
+    """Folds what edges have counted into each model's hot keys."""
+
+    def __init__(self, store: Store, project: Project, rule: MergeRule) -> None:
+        self._store = store
+        self._project = project
+        self._rule = rule
+
+    def look(self) -> None:
+        """Merges the windows that wait. Raises StoreUnavailable."""
+        for model in self._project.models:
+            hotkeys.merge(self._store, model, self._rule, now_ms())
+
+
+class ExpiryRefresh:
+    """Has hot predictions recomputed before they expire, or because they are not there."""
+
+    def __init__(
+        self,
+        store: Store,
+        project: Project,
+        sender: RefreshSender,
+        settings: Settings,
+        clock_s: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._store = store
+        self._project = project
+        self._registry = Registry(store, project)
+        self._sender = sender
+        self._settings = settings
+        self._clock_s = clock_s
+        self._lists: dict[str, tuple[int, Watchlist]] = {}
+
+    def look(self) -> None:
+        """Queues what is due, as far as there is room. Raises StoreUnavailable."""
+        for model in self._project.models.values():
+            version = self._registry.active(model.name).get(model.default_variant)
+            if version is not None and model.policy.refresh != "never":
+                self._look_at(model, version, self._watchlist(model, version))
+
+    def _look_at(self, model: Model, version: int, watchlist: Watchlist) -> None:
+        now_s = self._clock_s()
+        due = watchlist.due(dict(hotkeys.top(self._store, model.name, self._settings.hot_keys)), now_s)
+        for at in range(0, len(due), _SLICE):
+            keys = due[at : at + _SLICE]
+            wanted = watchlist.near_end(keys, self._lives(model, version, keys), now_s)
+            wanted = wanted[: self._sender.room(now_s)] if wanted else []
+            self._sender.send(model.name, wanted)
+            watchlist.asked(wanted, now_s)
+
+    def _lives(self, model: Model, version: int, keys: list[str]) -> list[float | None]:
+        replies = self._store.run([("PTTL", entry_key(model.name, version, key)) for key in keys])
+        return [left_s(checked(reply), model.policy) for reply in replies]
+
+    def _watchlist(self, model: Model, version: int) -> Watchlist:
+        # A new version starts with nothing computed, so what was known of the old one's entries says nothing.
+        known = self._lists.get(model.name)
+        if known is None or known[0] != version:
+            known = self._lists[model.name] = version, Watchlist(model.policy, self._settings.look_every_s)
+        return known[1]
+
+
+class JobMending:
+    """Queues again what jobs have lost, and lets go of jobs that nobody will finish."""
+
+    def __init__(self, jobs: Jobs, clock_s: Callable[[], float] = time.monotonic) -> None:
+        self._jobs = jobs
+        self._clock_s = clock_s
+        self._stalls: dict[str, StallWatch] = {}
+
+    def look(self) -> None:
+        """Looks at every unfinished job. Raises StoreUnavailable."""
+        unfinished = [p for p in self._jobs.all() if not p.finished_ms]
+        self._stalls = {p.job.id: self._stalls.get(p.job.id) or StallWatch() for p in unfinished}
+        for progress in unfinished:
+            self._mend(progress)
+
+    def _mend(self, progress: Progress) -> None:
+        job = progress.job
+        if now_ms() - max(progress.active_ms, job.created_ms) > ABANDONED_MS:
+            log.warning("job %s is abandoned: nobody has worked on it for days", job.id)
+            self._jobs.abandon(progress)
+        elif self._jobs.mend(progress, self._stalls[job.id], self._clock_s()):
+            log.warning("job %s stood still; its unfinished chunks are queued again", job.id)

@@ -1,0 +1,75 @@
+"""What a worker process needs to compute: the store, the project, and the versions it has loaded."""
+
+from __future__ import annotations
+
+import os
+from collections import OrderedDict
+from collections.abc import Callable
+
+from precompute.errors import VersionMissing
+from precompute.layouts import Layouts
+from precompute.manifest import Project
+from precompute.predictor import Predictor
+from precompute.registry import Registry
+from precompute.settings import Settings
+from precompute.store import Store
+
+#: Loaded versions kept; during a rollout two per variant are in use.
+MAX_LOADED = 16
+
+
+class Workplace:
+    """Belongs to one process: neither connections nor sessions survive a fork."""
+
+    def __init__(self, store: Store, project: Project) -> None:
+        self.store = store
+        self.project = project
+        self.registry = Registry(store, project)
+        self._layouts = Layouts(project)
+        self._loaded: OrderedDict[tuple[str, int], Predictor] = OrderedDict()
+
+    def predictor(self, model: str, version: int) -> Predictor:
+        """The predictor of a version, loaded at first use.
+
+        Raises:
+            UnknownModel, VersionMissing, ModelRejected: it cannot be had.
+            StoreUnavailable: Redis is away.
+        """
+        # A row may have been packed since by a newer declaration; without its layout it would count as empty.
+        self._layouts.learn_all(self.store, [d.view for d in self.project.model(model).dependencies])
+        found = self._loaded.get((model, version))
+        if found is None:
+            found = Predictor(self.project, self.registry.load(model, version), self._layouts)
+            self._loaded[model, version] = found
+            if len(self._loaded) > MAX_LOADED:
+                self._loaded.popitem(last=False)
+        self._loaded.move_to_end((model, version))
+        return found
+
+    def active(self, model: str) -> Predictor:
+        """The predictor of what the model's default variant serves; raises as `predictor` does."""
+        variant = self.project.model(model).default_variant
+        version = self.registry.active(model).get(variant)
+        if version is None:
+            raise VersionMissing(f"model {model!r} serves no version of variant {variant!r}")
+        return self.predictor(model, version)
+
+
+class PerProcess:
+    """Builds the workplace in whichever process asks for it, once."""
+
+    def __init__(self, build: Callable[[], Workplace]) -> None:
+        self._build = build
+        self._built: tuple[int, Workplace] | None = None
+
+    def __call__(self) -> Workplace:
+        """This process's workplace."""
+        pid = os.getpid()
+        if self._built is None or self._built[0] != pid:
+            self._built = pid, self._build()
+        return self._built[1]
+
+
+def open_workplace(settings: Settings, project: Project) -> Workplace:
+    """A workplace at the primary."""
+    return Workplace(Store(settings.primary_url, timeout_s=settings.redis_timeout_s), project)
