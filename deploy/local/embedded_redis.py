@@ -13,7 +13,7 @@ from deploy.local.data_directory import DataDirectory
 from deploy.local.ports import LOOPBACK, free_port, is_free
 from deploy.local.redis_binary import RedisBinary, find_redis_binary
 from deploy.local.redis_plan import PairPlan, plan_pair
-from deploy.local.redis_probe import info
+from deploy.local.redis_probe import info, is_following
 from precompute.errors import ConfigError
 
 
@@ -59,7 +59,7 @@ def redis_children(plan: PairPlan) -> list[Child]:
         Child(
             name="replica",
             argv=replica.argv,
-            ready=lambda: info(replica.port).get("master_link_status") == "up",
+            ready=lambda: is_following(primary.port, replica.port),
         ),
     ]
 

@@ -13,7 +13,7 @@ from deploy.local.embedded_redis import embedded_redis
 from deploy.local.processes import Processes
 from deploy.local.redis_binary import RedisBinary
 from deploy.local.redis_plan import PairPlan, ServerPlan
-from deploy.local.redis_probe import info
+from deploy.local.redis_probe import info, is_following
 from precompute.errors import ConfigError
 
 _START_TIMEOUT_S = 30.0
@@ -39,10 +39,6 @@ class RedisServer:
         """Whether our process, and nobody else on its port, takes commands."""
         said = info(self.port)
         return said.get("process_id") == str(self.process.pid) and said.get("loading") == "0"
-
-    def is_linked(self) -> bool:
-        """Whether this replica has its primary's data and follows it."""
-        return info(self.port).get("master_link_status") == "up"
 
     def wait_for(self, condition: Callable[[], bool], complaint: str) -> None:
         """Waits for a condition of this server; loading data buys it more time.
@@ -124,7 +120,8 @@ class RedisPair:
 
     def wait_until_linked(self) -> None:
         """Waits until the replica follows the primary."""
-        self.replica.wait_for(self.replica.is_linked, "does not reach its primary")
+        primary, replica = self.primary.port, self.replica.port
+        self.replica.wait_for(lambda: is_following(primary, replica), "does not follow its primary")
 
     def restart_primary(self) -> None:
         """Starts the primary again, and waits for the replica. Without persistence both are empty then."""

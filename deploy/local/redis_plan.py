@@ -74,9 +74,9 @@ def _common(folder: Path, port: int) -> Settings:
         "daemonize": "no",
         # Rows have no expiry and entries have one, so a full server gives up predictions and never features.
         "maxmemory-policy": "volatile-lfu",
-        # The replica is in step as soon as it connects, without a file in between.
-        "repl-diskless-sync": "yes",
-        "repl-diskless-sync-delay": "0",
+        # By way of a file: after a diskless copy the primary waits for a sign of life, which comes once a second,
+        # before it sends on what has changed meanwhile.
+        "repl-diskless-sync": "no",
         "repl-diskless-load": "on-empty-db",
         "repl-ping-replica-period": "1",
         "repl-timeout": str(_LINK_TIMEOUT_S),

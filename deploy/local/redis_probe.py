@@ -36,3 +36,14 @@ def info(port: int) -> dict[str, str]:
     except OSError:
         return {}
     return dict(line.split(":", 1) for line in lines if ":" in line)
+
+
+def is_following(primary_port: int, replica_port: int) -> bool:
+    """Whether the replica has its primary's data and is sent what changes.
+
+    The replica's own word is not enough: its link is up a second before the primary sends it the first command.
+    """
+    if info(replica_port).get("master_link_status") != "up":
+        return False
+    replicas = [value.split(",") for name, value in info(primary_port).items() if name.startswith("slave")]
+    return any(f"port={replica_port}" in said and "state=online" in said for said in replicas)

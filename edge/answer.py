@@ -1,0 +1,234 @@
+"""How a request is answered: from the nearest tier that has something fresh.
+
+1. `memory`, this process: if fresh, answer.
+2. `replica`, the Redis near us, reads of one loop turn gathered: if fresh, keep it in memory and answer.
+3. An answer that stopped being fresh only just now (`stale_while_revalidate_s`) is given as `stale`, while 4 goes on.
+4. `live`: one flight for each key reads the features and runs the model; the result is kept and written back.
+5. If that fails or takes longer than the budget: `stale`, within `stale_if_error_s`; else the declared `default`;
+   else the error. A key that cannot be computed at all is never answered from 5: its row may have been deleted.
+
+Fresh means: within its TTL, no dependency has changed since its as-of, and our replica is close enough to its primary
+for that to be known.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import orjson
+
+from edge.held import Held
+from edge.live import Live
+from edge.memory import Memory
+from edge.replica import Replica
+from edge.stats import Stats, Tier
+from edge.write_back import WriteBack
+from precompute.entry import Entry, decode, identity, mark_stale
+from precompute.errors import DeadlineExceeded, EntryCorrupt, TransientError
+from precompute.freshness import Freshness, Verdict
+from precompute.keys import entry_key
+from precompute.models import Key
+from precompute.predictor import Batch, Predictor
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What to send.
+
+    Attributes:
+        tier: where it came from.
+        memory: why memory did not answer (`uri-miss` or `stale`), empty if it did.
+        held: what it was made from; None for a default.
+        fresh_for_ms: negative when stale.
+    """
+
+    body: bytes
+    tier: Tier
+    memory: str
+    held: Held | None
+    age_ms: int
+    fresh_for_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """One key to answer.
+
+    Attributes:
+        deadline: event-loop time by which the answer is wanted.
+        revalidate: the caller wants nothing from memory (`Cache-Control: no-cache`).
+    """
+
+    predictor: Predictor
+    key: Key
+    deadline: float
+    revalidate: bool = False
+
+    @property
+    def name(self) -> str:
+        """The entry's key in every tier."""
+        servable = self.predictor.servable
+        return entry_key(servable.model.name, servable.version, self.key.text)
+
+
+class Ladder:
+    """Answers asks; see the module for the steps."""
+
+    def __init__(
+        self,
+        memory: Memory[Held],
+        replica: Replica,
+        freshness: Freshness,
+        lag_s: Callable[[], float],
+        write_back: WriteBack,
+        stats: Stats,
+        now_ms: Callable[[], int],
+        *,
+        max_waiting: int,
+    ) -> None:
+        self.memory = memory
+        self.live = Live(replica, self._landed, now_ms, max_waiting=max_waiting)
+        self._replica = replica
+        self._freshness = freshness
+        self._lag_s = lag_s
+        self._write_back = write_back
+        self._stats = stats
+        self._now_ms = now_ms
+
+    async def answer(self, ask: Ask) -> Answer:
+        """The answer to one ask.
+
+        Raises:
+            PermanentError: the prediction cannot be computed.
+            TransientError: not now, and there is nothing older that may be served.
+        """
+        return self.from_memory(ask) or await self._from_replica(ask) or await self._from_live(ask)
+
+    def from_memory(self, ask: Ask) -> Answer | None:
+        """Step 1, without waiting for anything."""
+        if ask.revalidate:
+            return None
+        held = self.memory.get(ask.name)
+        if held is None or not self._is_fresh(held, self._now_ms()):
+            return None
+        return self._answer(held, Tier.MEMORY, "")
+
+    async def _from_replica(self, ask: Ask) -> Answer | None:
+        """Steps 2 and 3."""
+        before = self.memory.get(ask.name)
+        why = "uri-miss" if before is None else "stale"
+        candidates = [] if before is None else [before]
+        try:
+            async with asyncio.timeout_at(ask.deadline):
+                (value,) = await self._replica.get([ask.name])
+        except (TransientError, TimeoutError):
+            self._stats.replica_failures += 1
+            value = None
+        if value is not None and (held := self._held(ask, value)) is not None:
+            if self._is_fresh(held, self._now_ms()) and not ask.revalidate:
+                self.memory.put(ask.name, held)
+                return self._answer(held, Tier.REPLICA, why)
+            candidates.append(held)
+            self._keep_for_later(ask, before, held)
+        return self._revalidating(ask, candidates, why)
+
+    def _keep_for_later(self, ask: Ask, before: Held | None, held: Held) -> None:
+        """A stale entry is worth memory only where the policy may serve it."""
+        policy = held.servable.model.policy
+        if policy.keep_s > policy.ttl_s and (before is None or before.computed_ms < held.computed_ms):
+            self.memory.put(ask.name, held)
+
+    def _revalidating(self, ask: Ask, candidates: list[Held], why: str) -> Answer | None:
+        """Step 3."""
+        window_ms = ask.predictor.servable.model.policy.stale_while_revalidate_s * 1000
+        held = self._least_stale(candidates, window_ms)
+        if held is None or ask.revalidate:
+            return None
+        try:
+            self.live.predict(ask.predictor, ask.key)
+        except TransientError:
+            self._stats.revalidations_shed += 1
+        return self._answer(held, Tier.STALE, why)
+
+    async def _from_live(self, ask: Ask) -> Answer:
+        """Steps 4 and 5."""
+        why = "uri-miss" if self.memory.get(ask.name) is None else "stale"
+        try:
+            # Shielded: the flight is everybody's. Waiting past the deadline would make the answer useless.
+            async with asyncio.timeout_at(ask.deadline):
+                entry = await asyncio.shield(self.live.predict(ask.predictor, ask.key))
+        except (TransientError, TimeoutError) as error:
+            return await self._instead(ask, why, error)
+        held = self._hold(ask, entry)
+        return self._answer(held, Tier.LIVE if self._near_enough(held) else Tier.STALE, why)
+
+    async def _instead(self, ask: Ask, why: str, error: Exception) -> Answer:
+        """Step 5."""
+        policy = ask.predictor.servable.model.policy
+        before = self.memory.get(ask.name)
+        held = self._least_stale([before] if before else [], policy.stale_if_error_s * 1000)
+        if held is not None:
+            return self._answer(held, Tier.STALE, why)
+        if policy.default is not None:
+            return Answer(default_body(ask, policy.default), Tier.DEFAULT, why, None, 0, -1)
+        if isinstance(error, TimeoutError):
+            raise DeadlineExceeded("no answer within the budget") from None
+        raise error
+
+    def _is_fresh(self, held: Held, now_ms: int) -> bool:
+        return (
+            now_ms < held.fresh_until_ms and held.verdict(self._freshness) is Verdict.FRESH and self._near_enough(held)
+        )
+
+    def _near_enough(self, held: Held) -> bool:
+        """Whether our replica is close enough to its primary to know what is fresh."""
+        return self._lag_s() <= held.servable.model.policy.max_lag_s
+
+    def _least_stale(self, candidates: list[Held], window_ms: float) -> Held | None:
+        now_ms = self._now_ms()
+        if not window_ms or not candidates:
+            return None
+        age_ms, held = min(((h.stale_for_ms(self._freshness, now_ms), h) for h in candidates), key=lambda pair: pair[0])
+        return held if age_ms <= window_ms else None
+
+    def _held(self, ask: Ask, value: bytes) -> Held | None:
+        servable = ask.predictor.servable
+        expected = identity(servable.model.name, servable.version, servable.variant, ask.key.text)
+        try:
+            entry = decode(value, expected)
+        except EntryCorrupt:
+            self._stats.corrupt_entries += 1
+            return None
+        return Held(servable, ask.key, entry, self._freshness)
+
+    def _hold(self, ask: Ask, entry: Entry) -> Held:
+        kept = self.memory.get(ask.name)
+        if kept is not None and kept.body is entry.body:
+            return kept
+        return Held(ask.predictor.servable, ask.key, entry, self._freshness)
+
+    def _landed(self, predictor: Predictor, batch: Batch) -> None:
+        """A live batch is done: keep it and offer it to everybody."""
+        servable = predictor.servable
+        for i, key in enumerate(batch.keys):
+            if isinstance(batch.bodies[i], bytes):
+                held = Held(servable, key, batch.entry(i), self._freshness)
+                self.memory.put(entry_key(servable.model.name, servable.version, key.text), held)
+        self._write_back.offer(servable, batch)
+
+    def _answer(self, held: Held, tier: Tier, why: str) -> Answer:
+        now_ms = self._now_ms()
+        left_ms = held.fresh_until_ms - now_ms
+        if tier is Tier.STALE:
+            left_ms = -held.stale_for_ms(self._freshness, now_ms) - 1
+        body = mark_stale(held.body) if tier is Tier.STALE else held.body
+        return Answer(body, tier, why, held, max(0, now_ms - held.computed_ms), left_ms)
+
+
+def default_body(ask: Ask, outputs: Mapping[str, object]) -> bytes:
+    """The answer of last resort, in the shape of any other."""
+    servable = ask.predictor.servable
+    head = identity(servable.model.name, servable.version, servable.variant, ask.key.text)
+    return head + b'"outputs":' + orjson.dumps(outputs) + b',"as_of":null,"computed_at":null,"stale":true}'

@@ -1,0 +1,71 @@
+"""What the headers of an answer say to caches and to people.
+
+`Cache-Status` (RFC 9211) lists our tiers from the one nearest the model to the one nearest the client. `Age` counts
+from the computation. A shared cache must ask again each time (`max-age=0` with an `ETag`) unless the model's policy
+gives it leave, because nobody tells it of a changed feature; the dependencies stand in `Surrogate-Key`, `Cache-Tag`
+and `Cache-Groups` (RFC 9875) for caches that are told.
+"""
+
+from __future__ import annotations
+
+from edge.answer import Answer
+from edge.api.wire import JSON, Header
+from edge.held import Held
+from edge.stats import Tier
+
+_CONTENT_TYPE: Header = (b"content-type", JSON)
+
+
+def answer_headers(answer: Answer, took_s: float) -> list[Header]:
+    """All headers of a single answer, Content-Length aside."""
+    headers = [
+        _CONTENT_TYPE,
+        (b"cache-status", cache_status(answer)),
+        (b"server-timing", b"%s;dur=%.3f" % (answer.tier.encode(), took_s * 1000)),
+    ]
+    held = answer.held
+    if held is None:
+        return [*headers, (b"cache-control", b"no-store")]
+    age = (b"age", b"%d" % (answer.age_ms // 1000))
+    if answer.tier is Tier.STALE:
+        # The body differs from the fresh one, so it has no ETag of its own, and nobody should keep it.
+        return [*headers, age, (b"cache-control", b"no-store")]
+    return [*headers, age, (b"cache-control", cache_control(held)), (b"etag", held.etag), *tag_headers(held)]
+
+
+def cache_status(answer: Answer) -> bytes:
+    """The tiers' part in this answer."""
+    ttl = b"; ttl=%d" % (answer.fresh_for_ms // 1000)
+    memory = b"nearcast-memory; fwd=%s" % answer.memory.encode()
+    match answer.tier:
+        case Tier.MEMORY:
+            return b"nearcast-memory; hit" + ttl
+        case Tier.REPLICA:
+            return b"nearcast-replica; hit" + ttl + b", " + memory + b"; stored"
+        case Tier.LIVE:
+            return b"nearcast-replica; fwd=miss; stored, " + memory + b"; stored"
+        case Tier.STALE:
+            return b"nearcast-memory; hit" + ttl + b"; detail=stale"
+        case _:
+            return memory + b"; detail=default"
+
+
+def cache_control(held: Held) -> bytes:
+    """How long others may keep it."""
+    policy = held.servable.model.policy
+    parts = [b"public, max-age=%d" % policy.max_age_s]
+    if policy.stale_while_revalidate_s:
+        parts.append(b"stale-while-revalidate=%d" % policy.stale_while_revalidate_s)
+    if policy.stale_if_error_s:
+        parts.append(b"stale-if-error=%d" % policy.stale_if_error_s)
+    return b", ".join(parts)
+
+
+def tag_headers(held: Held) -> list[Header]:
+    """The dependencies, in the spellings of three kinds of caches."""
+    tags = held.tags
+    return [
+        (b"surrogate-key", tags),
+        (b"cache-tag", tags.replace(b" ", b",")),
+        (b"cache-groups", b'"' + tags.replace(b" ", b'", "') + b'"'),
+    ]

@@ -1,0 +1,68 @@
+"""Errors as RFC 9457 problem documents; the one place that decides which failure is which status."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import orjson
+from starlette.types import Send
+
+from edge.api.wire import BodyTooLarge, Header, reason, send_response
+from precompute import errors
+
+PROBLEM_JSON = b"application/problem+json"
+
+#: First match wins, so special cases stand before their bases.
+STATUSES: tuple[tuple[type[Exception], int, str], ...] = (
+    (errors.UnknownModel, 404, "unknown-model"),
+    (errors.InvalidKey, 404, "invalid-key"),
+    (errors.InvalidContext, 400, "invalid-context"),
+    (errors.FeatureMissing, 422, "feature-missing"),
+    (errors.VersionMissing, 503, "nothing-published"),
+    (BodyTooLarge, 413, "body-too-large"),
+    (errors.InvalidRequest, 400, "invalid-request"),
+    (errors.PermanentError, 422, "cannot-compute"),
+    (errors.Overloaded, 503, "overloaded"),
+    (errors.DeadlineExceeded, 504, "budget-exceeded"),
+    (errors.TransientError, 503, "unavailable"),
+)
+
+
+def status_of(error: Exception) -> int:
+    """The HTTP status that says what happened; 500 for anything that is not ours."""
+    return next((status for kind, status, _ in STATUSES if isinstance(error, kind)), 500)
+
+
+def problem(error: Exception) -> dict[str, object]:
+    """The problem document."""
+    status = status_of(error)
+    name = next((name for kind, _, name in STATUSES if isinstance(error, kind)), "internal-error")
+    detail = str(error) if status != 500 else "the edge failed; its log says more"
+    document: dict[str, object] = {
+        "type": f"urn:nearcast:problem:{name}",
+        "title": reason(status),
+        "status": status,
+        "detail": detail,
+    }
+    document.update(_extras(error))
+    return document
+
+
+def _extras(error: Exception) -> Mapping[str, object]:
+    match error:
+        case errors.UnknownModel():
+            return {"models": error.known}
+        case errors.FeatureMissing():
+            extras = {"view": error.view, "entity": error.entity}
+            return extras | ({"field": error.field} if error.field else {})
+        case _:
+            return {}
+
+
+async def send_problem(send: Send, error: Exception, *, head: bool = False, extra: tuple[Header, ...] = ()) -> None:
+    """Answers with the problem document of an error."""
+    headers: list[Header] = [(b"content-type", PROBLEM_JSON), (b"cache-control", b"no-store"), *extra]
+    if isinstance(error, errors.TransientError | errors.VersionMissing):
+        after_s = error.retry_after_s if isinstance(error, errors.Overloaded) else 1
+        headers.append((b"retry-after", b"%d" % after_s))
+    await send_response(send, status_of(error), headers, orjson.dumps(problem(error)), head=head)

@@ -1,0 +1,136 @@
+"""The only place of the edge that wires: builds every part once and hands it to those who need it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route, Router
+from starlette.types import ASGIApp
+
+from edge.answer import Ladder
+from edge.api.guard import Guard
+from edge.api.predict import PREFIX, Predict
+from edge.follower import Follower
+from edge.held import Held
+from edge.hot import HotKeys
+from edge.link import Link
+from edge.live import Live
+from edge.memory import Memory
+from edge.metrics import MetricsPage
+from edge.replica import Replica
+from edge.serving import Serving
+from edge.stats import Stats
+from edge.warmth import warm
+from edge.write_back import WriteBack
+from precompute.manifest import Project
+from precompute.settings import Settings
+
+log = logging.getLogger(__name__)
+
+
+def now_ms() -> int:
+    """Wall clock, ms since 1970."""
+    return time.time_ns() // 1_000_000
+
+
+class Edge:
+    """All parts of one edge process."""
+
+    def __init__(self, project: Project, settings: Settings) -> None:
+        timeout_s = settings.redis_timeout_s
+        self.settings = settings
+        self.stats = Stats()
+        self.memory: Memory[Held] = Memory(settings.memory_max_bytes)
+        self._reads = Link(settings.read_url, timeout_s=timeout_s, name="nearcast-edge-read")
+        self._logs = Link(settings.read_url, timeout_s=timeout_s, name="nearcast-edge-follow")
+        self._writes = Link(settings.primary_url, timeout_s=timeout_s, name="nearcast-edge-write")
+        self._replica = Replica(self._reads)
+        self.serving = Serving(project, self._replica)
+        self.follower = Follower(self._logs, list(project.views), self.serving.look)
+        self.write_back = WriteBack(self._writes, max_waiting=settings.max_write_backs)
+        self.hot = HotKeys(list(project.models), self._writes, settings.hot_flush_s)
+        self.ladder = Ladder(
+            self.memory,
+            self._replica,
+            self.follower.freshness,
+            self.follower.lag_s,
+            self.write_back,
+            self.stats,
+            now_ms,
+            max_waiting=settings.max_waiting_keys,
+        )
+        #: Set once warm; unset when shutting down, so that a balancer looks elsewhere first.
+        self.ready = False
+        self._opening: asyncio.Task[None] | None = None
+
+    @property
+    def live(self) -> Live:
+        """Where predictions are computed on demand."""
+        return self.ladder.live
+
+    async def start(self) -> None:
+        """Connects, loads the models, catches up with the logs, warms the memory, and is ready.
+
+        Raises:
+            StoreUnavailable: the replica cannot be reached. The primary may be away: edges do without it.
+        """
+        await self._reads.open()
+        await self._logs.open()
+        self._opening = asyncio.create_task(self._writes.open_eventually())
+        self.follower.start()
+        await self.serving.refresh()
+        self.serving.start()
+        await self.follower.caught_up()
+        servables, limit = self.serving.servables(), self.settings.warm_keys
+        loaded = (
+            await warm(self.memory, self._replica, self.follower.freshness, servables, limit, now_ms()) if limit else 0
+        )
+        self.hot.start()
+        self.ready = True
+        log.info("ready: %d model version(s), %d entries in memory", len(servables), loaded)
+
+    async def stop(self) -> None:
+        """Stops taking part; what is under way is finished."""
+        self.ready = False
+        await self.live.close()
+        await self.hot.stop()
+        await self.serving.stop()
+        await self.follower.stop()
+        if self._opening is not None:
+            self._opening.cancel()
+        for link in (self._reads, self._logs, self._writes):
+            await link.close()
+
+    def application(self) -> ASGIApp:
+        """The HTTP doors."""
+        predict = Predict(self.ladder, self.serving, self.stats, self.settings, self.hot.count)
+        routes = [
+            Route(PREFIX + "{rest:path}", predict, methods=["GET", "HEAD", "POST"]),
+            Route("/livez", self._live),
+            Route("/readyz", self._ready),
+            Route("/metrics", MetricsPage(self), methods=["GET", "HEAD"]),
+        ]
+        return Guard(Router(routes))
+
+    async def _live(self, request: Request) -> Response:
+        return JSONResponse({"live": True})
+
+    async def _ready(self, request: Request) -> Response:
+        body = {
+            "ready": self.ready,
+            "replica_connected": self._reads.is_connected,
+            "primary_connected": self._writes.is_connected,
+            "lag_s": round(self.follower.lag_s(), 3) if self.follower.lag_s() < 1e9 else None,
+            "models": [
+                {"model": s.model.name, "variant": s.variant, "version": s.version} for s in self.serving.servables()
+            ],
+            "failures": [
+                {"model": model, "version": version, "reason": reason}
+                for (model, version), reason in self.serving.failures.items()
+            ],
+        }
+        return JSONResponse(body, 200 if self.ready else 503)

@@ -1,0 +1,69 @@
+"""An entry as an edge holds it: with everything that answering from it needs, worked out once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import xxhash
+
+from precompute.entry import Entry
+from precompute.freshness import Freshness, Verdict, Watch
+from precompute.models import Key
+from precompute.predictions import lifetime_ms
+from precompute.predictor import Servable
+from precompute.updates import milliseconds
+
+
+class Held:
+    """A prediction in this process."""
+
+    __slots__ = (
+        "as_of",
+        "body",
+        "computed_ms",
+        "epoch",
+        "etag",
+        "fresh_until_ms",
+        "servable",
+        "tags",
+        "watch",
+    )
+
+    def __init__(self, servable: Servable, key: Key, entry: Entry, freshness: Freshness) -> None:
+        model = servable.model
+        entities = model.entities(key)
+        self.servable = servable
+        self.body = entry.body
+        self.epoch = entry.epoch
+        self.as_of = entry.as_of
+        self.computed_ms = entry.computed_ms
+        self.fresh_until_ms = entry.computed_ms + lifetime_ms(model.policy, key.text)
+        self.watch: Watch = freshness.watch([d.view for d in model.dependencies], entities)
+        self.etag = b'"' + xxhash.xxh3_64_hexdigest(entry.body).encode() + b'"'
+        self.tags = _tags(servable, entities)
+
+    @property
+    def size(self) -> int:
+        """Bytes that differ from entry to entry."""
+        return len(self.body) + len(self.tags) + 8 * len(self.as_of)
+
+    def verdict(self, freshness: Freshness) -> Verdict:
+        """What the rule says, TTL aside."""
+        return freshness.verdict(self.watch, self.epoch, self.as_of)
+
+    def stale_for_ms(self, freshness: Freshness, now_ms: int) -> int:
+        """How long ago it stopped being fresh, 0 if it has not; where that cannot be known, since it was computed."""
+        verdict = self.verdict(freshness)
+        since_ms = min(self.fresh_until_ms, now_ms)
+        if verdict is Verdict.UNKNOWN:
+            since_ms = self.computed_ms
+        if verdict is Verdict.CHANGED:
+            since_ms = min(since_ms, milliseconds(freshness.changed_at(self.watch, self.as_of)))
+        return max(0, now_ms - since_ms)
+
+
+def _tags(servable: Servable, entities: Sequence[str]) -> bytes:
+    """The dependencies as surrogate keys, separated by spaces; keys hold none."""
+    model = servable.model
+    named = [f"{d.view}:{entity}" for d, entity in zip(model.dependencies, entities, strict=True)]
+    return " ".join([f"model:{model.name}", *named]).encode()

@@ -1,0 +1,56 @@
+"""Counts which keys are asked for, and hands the counts to the primary on a timer; bounded, and dropped if need be."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from edge.link import Link
+from precompute.errors import NearcastError
+from precompute.hotkeys import HotCounter, flush_commands
+
+log = logging.getLogger(__name__)
+
+
+class HotKeys:
+    """One counter for each model."""
+
+    def __init__(self, models: list[str], primary: Link, flush_s: float) -> None:
+        self._counters = {model: HotCounter() for model in models}
+        self._primary = primary
+        self._flush_s = flush_s
+        self._task: asyncio.Task[None] | None = None
+        #: Windows that found no primary to take them.
+        self.dropped = 0
+
+    def count(self, model: str, key: str) -> None:
+        """Somebody asked for this key."""
+        self._counters[model].hit(key)
+
+    def start(self) -> None:
+        """Flushes on a timer until `stop`."""
+        self._task = asyncio.create_task(self._run())
+
+    async def stop(self) -> None:
+        """Hands over the last window."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+            await self.flush()
+
+    async def _run(self) -> None:
+        while True:
+            await asyncio.sleep(self._flush_s)
+            await self.flush()
+
+    async def flush(self) -> None:
+        """Hands over what has been counted since the last time."""
+        for model, counter in self._counters.items():
+            window = counter.drain()
+            if window is None:
+                continue
+            try:
+                await self._primary.run(flush_commands(model, window))
+            except NearcastError as error:
+                self.dropped += 1
+                log.debug("hot keys of %s were dropped: %s", model, error)
