@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 from precompute.models import Policy
 
-#: What was asked for is looked at again after this; twice as long each time nothing comes of it.
+#: What was asked for is looked at again after this, or a quarter of its TTL; twice as long each time nothing comes
+#: of it.
 PATIENCE_S = 10.0
 MAX_PATIENCE_S = 600.0
 #: A key with more life than this is looked at sooner all the same: its entry may be evicted or deleted.
@@ -49,6 +50,7 @@ class Watchlist:
     def __init__(self, policy: Policy, look_every_s: float) -> None:
         self._policy = policy
         self._margin_s = margin_s(policy, look_every_s)
+        self._patience_s = min(PATIENCE_S, policy.ttl_s / 4)
         self._watched: dict[str, _Watched] = {}
 
     def due(self, hot: Mapping[str, float], now_s: float) -> list[str]:
@@ -67,7 +69,7 @@ class Watchlist:
         """These were queued; a key that never gets an entry is asked for less and less often."""
         for key in keys:
             watched = self._watched[key]
-            watched.look_s = now_s + min(PATIENCE_S * 2.0**watched.asked, MAX_PATIENCE_S)
+            watched.look_s = now_s + min(self._patience_s * 2.0**watched.asked, MAX_PATIENCE_S)
             watched.asked = min(watched.asked + 1, 16)
 
     def _near_end(self, key: str, life_s: float | None, now_s: float) -> bool:

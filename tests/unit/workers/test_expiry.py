@@ -74,6 +74,15 @@ def test_what_was_asked_for_is_given_time() -> None:
     assert watched.due({"a": 1.0}, PATIENCE_S) == ["a"]
 
 
+def test_a_short_lived_prediction_is_not_given_longer_than_it_lives() -> None:
+    """Else it would expire while nobody looks."""
+    watched = Watchlist(Policy(ttl_s=8.0, refresh="always"), look_every_s=0.2)
+    watched.due({"a": 1.0}, 0.0)
+    watched.asked(["a"], 0.0)
+
+    assert watched.due({"a": 1.0}, 2.0) == ["a"]
+
+
 def test_a_key_without_rows_is_asked_for_less_and_less() -> None:
     """Nothing ever comes of it, so it may cost little."""
     watched = watchlist()
