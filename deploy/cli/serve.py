@@ -1,0 +1,74 @@
+"""`nearcast edge|worker|scheduler|refresher`: one part of the system in this process, against configured servers."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from deploy.cli.invocation import Invocation, checked_store, invocation
+
+if TYPE_CHECKING:
+    from precompute.settings import Settings
+
+Host = Annotated[str | None, typer.Option(help="Address the edge listens on. Environment: NEARCAST_HOST.")]
+Port = Annotated[
+    int | None, typer.Option(help="Port the edge listens on, 0 for any free one. Environment: NEARCAST_PORT.")
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the commands."""
+    app.command(epilog="Example: nearcast edge --replica redis://10.1.0.2/0 --port 8300")(edge)
+    app.command(epilog="Example: nearcast worker --primary redis://10.0.0.1/0 --concurrency 4")(worker)
+    app.command(epilog="Example: nearcast scheduler --primary redis://10.0.0.1/0")(scheduler)
+    app.command(epilog="Example: nearcast refresher --primary redis://10.0.0.1/0")(refresher)
+
+
+def edge(ctx: typer.Context, host: Host = None, port: Port = None) -> None:
+    """Answer requests over HTTP from memory, the replica, or the model itself."""
+    call = invocation(ctx)
+    call.also(host=host, port=port)
+    settings = _settings(call)
+    # Only the replica: an edge starts and answers while the primary is away.
+    with checked_store(settings.read_url):
+        pass
+    from edge.server import run
+
+    run(settings)
+
+
+def worker(
+    ctx: typer.Context,
+    concurrency: Annotated[int, typer.Option(min=1, help="Processes that compute; 1 computes in this one.")] = 1,
+) -> None:
+    """Compute the predictions that jobs, the scheduler and the refresher ask for."""
+    settings = _settings(invocation(ctx))
+    from workers.app import run_worker
+
+    run_worker(settings, concurrency)
+
+
+def scheduler(ctx: typer.Context) -> None:
+    """Have hot predictions computed before they expire; any number may run, one of them leads."""
+    settings = _settings(invocation(ctx))
+    from workers.scheduler import run_scheduler
+
+    run_scheduler(settings)
+
+
+def refresher(ctx: typer.Context) -> None:
+    """Have hot predictions computed again when a feature behind them changes."""
+    settings = _settings(invocation(ctx))
+    from workers.refresher import run_refresher
+
+    run_refresher(settings)
+
+
+def _settings(call: Invocation) -> Settings:
+    logging.basicConfig(
+        stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)-7s %(message)s", datefmt="%H:%M:%S"
+    )
+    return call.settings
