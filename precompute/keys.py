@@ -1,0 +1,211 @@
+"""Every Redis key, in one place, and how an entity key is written.
+
+A prediction is asked for by its *key*, the entity values of its model in declared order, joined by `:`.
+Within a part, bytes that would confuse a URL, a Redis hash tag or the separator are written `~XX` (upper-case
+hex of the UTF-8 byte). `~` needs no percent-encoding in a URL, so a key never has to be escaped twice.
+
+| key                        | type   | holds                                                       |
+|----------------------------|--------|-------------------------------------------------------------|
+| `f:{view}:entity`          | string | feature row: event time, update id, packed values           |
+| `u:{view}`                 | stream | update log; its ids are the system's clock                   |
+| `s:{view}`                 | hash   | layout id -> layout of packed rows                           |
+| `p:model:version:key`      | string | entry: as-of, computed-at, ready-made JSON body; has a TTL   |
+| `model:name:versions`      | hash   | version -> record                                            |
+| `model:name:active`        | hash   | variant -> version                                           |
+| `model:name:past`          | list   | earlier active pointers, newest first                        |
+| `model:name:seq`           | string | last version number                                          |
+| `model:blob:sha256`        | string | one ONNX file                                                |
+| `model:log`                | stream | one record per publish and per change of a pointer           |
+| `hot:{model}`              | zset   | key -> decayed request weight                                |
+| `hot:{model}:windows`      | list   | sketches flushed by edges, waiting to be merged              |
+| `hot:{model}:state`        | hash   | when they were merged last, total rate, error bound          |
+| `jobs:all`                 | zset   | job id -> ms when it was started                             |
+| `jobs:{id}:record`         | string | what the job computes                                        |
+| `jobs:{id}:progress`       | hash   | its counters                                                 |
+| `jobs:{id}:chunk:n`        | string | keys of one task, until it is done                           |
+| `jobs:{id}:done`           | string | a bit for each chunk that has been counted                   |
+| `jobs:{id}:attempts`       | hash   | chunk -> how often it was begun                              |
+| `jobs:{id}:failures`       | list   | the first keys that failed, with reasons                     |
+| `lease:{name}`             | string | who leads, with an expiry                                    |
+| `lease:{name}:fence`       | string | last fencing number                                          |
+| `stats:workers`            | hash   | what workers have done, counted                              |
+| `hb`                       | string | heartbeat of the primary's side: time in ms                  |
+
+Braces stand in the key as they do here: what shares the name inside them shares a slot of a cluster.
+"""
+
+from __future__ import annotations
+
+import re
+
+from precompute.errors import InvalidKey
+
+SEPARATOR = ":"
+#: Longest key accepted anywhere; Redis keys and response headers repeat it.
+MAX_KEY_BYTES = 512
+
+#: What may stand for itself in a part. Lone surrogates are left out: they cannot be written as UTF-8.
+_SAFE = r"A-Za-z0-9\-._+@,!*\u00a1-\ud7ff\ue000-\U0010ffff"
+_UNSAFE = re.compile(f"[^{_SAFE}]")
+#: A key of plain parts, the common case: canonical as it stands.
+_PLAIN_KEY = re.compile(f"[{_SAFE}]+(?::[{_SAFE}]+)*")
+_ESCAPE = re.compile(rb"~([0-9A-Fa-f]{2})")
+#: Characters that are sure to fit `MAX_KEY_BYTES`: one takes four bytes at most.
+_SURELY_SHORT = MAX_KEY_BYTES // 4
+
+
+def escape_part(value: str) -> str:
+    """One entity value as it stands inside a key; the empty string is refused."""
+    if not value:
+        raise InvalidKey("a part of the key is empty")
+    try:
+        return _UNSAFE.sub(lambda m: "".join(f"~{b:02X}" for b in m[0].encode()), value)
+    except UnicodeEncodeError:
+        raise InvalidKey(f"{value!r:.80} holds a lone surrogate, which no UTF-8 text can") from None
+
+
+def unescape_part(part: str) -> str:
+    """The entity value behind one part of a key."""
+    if "~" not in part:
+        return part
+    try:
+        return _ESCAPE.sub(lambda m: bytes([int(m[1], 16)]), part.encode()).decode()
+    except UnicodeError:
+        raise InvalidKey(f"{part!r:.80} does not spell UTF-8") from None
+
+
+def canonical_part(part: str) -> str:
+    """The one spelling of a part: whatever could stand for itself stands for itself.
+
+    Raises:
+        InvalidKey: an empty part, or an escape that is not UTF-8.
+    """
+    if part and not _UNSAFE.search(part):
+        return part
+    return escape_part(unescape_part(part))
+
+
+def join_parts(values: tuple[str, ...] | list[str]) -> str:
+    """A key from raw entity values."""
+    return SEPARATOR.join(map(escape_part, values))
+
+
+def split_parts(key: str, names: tuple[str, ...]) -> tuple[str, ...]:
+    """The canonical parts of a key, one for each name.
+
+    Raises:
+        InvalidKey: wrong number of parts, an empty or overlong key; the text shows the expected shape.
+    """
+    parts = tuple(key.split(SEPARATOR))
+    if len(parts) == len(names) and len(key) <= _SURELY_SHORT and _PLAIN_KEY.fullmatch(key):
+        return parts
+    try:
+        return _canonical_parts(parts, len(names))
+    except InvalidKey as error:
+        shape = SEPARATOR.join(f"<{name}>" for name in names)
+        raise InvalidKey(f"key {key!r:.80}: {error}; expected {shape}") from None
+
+
+def _canonical_parts(parts: tuple[str, ...], wanted: int) -> tuple[str, ...]:
+    if len(parts) != wanted:
+        raise InvalidKey(f"{len(parts)} part(s) instead of {wanted}")
+    parts = tuple(map(canonical_part, parts))
+    if len(SEPARATOR.join(parts).encode()) > MAX_KEY_BYTES:
+        raise InvalidKey(f"longer than {MAX_KEY_BYTES} bytes")
+    return parts
+
+
+def row_key(view: str, entity: str) -> str:
+    """Where one feature row is stored; `entity` in its canonical spelling."""
+    return f"f:{{{view}}}:{entity}"
+
+
+def row_prefix(view: str) -> str:
+    """What all row keys of a view begin with."""
+    return f"f:{{{view}}}:"
+
+
+def log_key(view: str) -> str:
+    """The update log of a view."""
+    return f"u:{{{view}}}"
+
+
+def layout_key(view: str) -> str:
+    """The layouts that rows of a view have been packed with."""
+    return f"s:{{{view}}}"
+
+
+def entry_key(model: str, version: int, key: str) -> str:
+    """Where one prediction is stored; a version belongs to one variant, so it stands for both."""
+    return f"p:{model}:{version}:{key}"
+
+
+def entry_prefix(model: str, version: int) -> str:
+    """What all entry keys of a version begin with."""
+    return f"p:{model}:{version}:"
+
+
+def versions_key(model: str) -> str:
+    """All published versions of a model."""
+    return f"model:{model}:versions"
+
+
+def active_key(model: str) -> str:
+    """Which version each variant serves."""
+    return f"model:{model}:active"
+
+
+def past_key(model: str) -> str:
+    """Earlier pointers, for rolling back."""
+    return f"model:{model}:past"
+
+
+def sequence_key(model: str) -> str:
+    """The last version number given out."""
+    return f"model:{model}:seq"
+
+
+def blob_key(sha256: str) -> str:
+    """One model file, named by its content."""
+    return f"model:blob:{sha256}"
+
+
+REGISTRY_LOG = "model:log"
+HEARTBEAT = "hb"
+JOBS = "jobs:all"
+WORKER_TALLIES = "stats:workers"
+
+
+def hot_key(model: str) -> str:
+    """Decayed request weights of a model's hot keys."""
+    return f"hot:{{{model}}}"
+
+
+def hot_windows_key(model: str) -> str:
+    """Sketches that edges have flushed and nobody has merged yet."""
+    return f"hot:{{{model}}}:windows"
+
+
+def hot_next_key(model: str) -> str:
+    """Scores being written, before they replace the ones in use."""
+    return f"hot:{{{model}}}:next"
+
+
+def hot_state_key(model: str) -> str:
+    """What is known about a model's hot keys as a whole."""
+    return f"hot:{{{model}}}:state"
+
+
+def job_key(job: str, what: str) -> str:
+    """One part of a job; all parts share a hash tag, so that one script may change them together."""
+    return f"jobs:{{{job}}}:{what}"
+
+
+def lease_key(name: str) -> str:
+    """Who leads."""
+    return f"lease:{{{name}}}"
+
+
+def fence_key(name: str) -> str:
+    """The last fencing number of a lease."""
+    return f"lease:{{{name}}}:fence"

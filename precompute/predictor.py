@@ -1,0 +1,171 @@
+"""The one way a prediction is computed, by workers and edges alike: keys -> rows -> tensors -> model -> entries.
+
+No I/O: `plan` says what to ask Redis, `complete` takes the replies. Whoever sits in between may be blocking or
+asynchronous, but must send the commands of a plan on one connection, in order: the logs' last ids come before the
+rows, so that a change slipping in between makes the prediction look older than it is, never newer; the layouts come
+after them, so that no row is met before its layout.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from precompute import outputs
+from precompute.entry import Entry, header, identity_prefix, tail
+from precompute.errors import PermanentError, StoreUnavailable
+from precompute.keys import row_key
+from precompute.layouts import Layouts, layout_commands
+from precompute.manifest import Project
+from precompute.models import Key, Model
+from precompute.outputs import OutputRule
+from precompute.runtime import Session
+from precompute.signature import Array
+from precompute.store import checked
+from precompute.tensors import Assembler
+from precompute.updates import AsOf, Command, Reply, as_of_commands, parse_as_of
+from precompute.view_rows import Rows
+
+#: Rows of one MGET; more would hold up other readers of the server for over a millisecond.
+READ_ROWS = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Servable:
+    """A version of a variant, loaded and ready."""
+
+    model: Model
+    variant: str
+    version: int
+    session: Session
+    rules: tuple[OutputRule, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What must be read to compute some keys."""
+
+    keys: Sequence[Key]
+    entities: list[list[str]]
+    indexes: list[NDArray[np.intp]]
+    commands: list[Command]
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Predictions computed together: they share an as-of.
+
+    Attributes:
+        keys: `[N]` as planned.
+        bodies: `[N]` the ready JSON, or why there is none.
+        header: the bytes that stand before each body in the store.
+    """
+
+    keys: Sequence[Key]
+    bodies: list[bytes | PermanentError]
+    as_of: AsOf
+    computed_ms: int
+    header: bytes
+
+    def entry(self, position: int) -> Entry:
+        """One prediction as a reader of the store would see it.
+
+        Raises:
+            PermanentError: it could not be computed.
+        """
+        body = self.bodies[position]
+        if isinstance(body, PermanentError):
+            raise body
+        return Entry(self.as_of.epoch, self.as_of.ids, self.computed_ms, body)
+
+
+class Predictor:
+    """Computes predictions of one servable."""
+
+    def __init__(self, project: Project, servable: Servable, layouts: Layouts) -> None:
+        self.servable = servable
+        self._layouts = layouts
+        model = servable.model
+        self._views = [d.view for d in model.dependencies]
+        current = {view: layouts.current(view) for view in self._views}
+        self._assembler = Assembler(project, model, current, servable.session.signature)
+        #: Bytes read for one key, texts not counted.
+        self.row_bytes = sum(layout.fixed_size for layout in current.values())
+        self._prefix = identity_prefix(model.name, servable.version, servable.variant)
+
+    def plan(self, keys: Sequence[Key]) -> Plan:
+        """What to read for these keys; one pipeline."""
+        model = self.servable.model
+        entities: list[list[str]] = []
+        indexes: list[NDArray[np.intp]] = []
+        rows: list[str] = []
+        for dependency in model.dependencies:
+            seen: dict[str, int] = {}
+            entity_of = dependency.entity_of
+            index = [seen.setdefault(entity_of(key.parts), len(seen)) for key in keys]
+            entities.append(list(seen))
+            indexes.append(np.array(index, np.intp))
+            rows += [row_key(dependency.view, entity) for entity in seen]
+        reads: list[Command] = [("MGET", *rows[at : at + READ_ROWS]) for at in range(0, len(rows), READ_ROWS)]
+        commands = [*as_of_commands(self._views), *reads, *layout_commands(self._views)]
+        return Plan(keys, entities, indexes, commands)
+
+    def complete(self, plan: Plan, replies: Sequence[Reply], now_ms: int) -> Batch:
+        """Computes what was planned.
+
+        Args:
+            replies: the replies to `plan.commands`, in order.
+            now_ms: wall clock, for `computed_at`.
+
+        Raises:
+            StoreUnavailable: the server answered with errors.
+        """
+        known, views = 1 + len(self._views), len(self._views)
+        as_of = parse_as_of(replies[:known])
+        values = [row for reply in replies[known : len(replies) - views] for row in _rows(reply)]
+        rows = self._rows_by_view(plan, values, replies[len(replies) - views :])
+        feeds, good, errors = self._assembler.assemble(plan.keys, rows)
+        bodies: list[bytes | PermanentError] = [errors.get(i, _UNSET) for i in range(len(plan.keys))]
+        rendered = self._render(feeds, len(good)) if len(good) else []
+        end = tail(as_of, now_ms)
+        prefix = self._prefix
+        for i, text in zip(good.tolist(), rendered, strict=True):
+            if isinstance(text, bytes):
+                bodies[i] = b"".join((prefix, plan.keys[i].text.encode(), b'","outputs":', text, end))
+            else:
+                bodies[i] = text
+        return Batch(plan.keys, bodies, as_of, now_ms, header(as_of, now_ms))
+
+    def _rows_by_view(self, plan: Plan, values: Sequence[bytes | None], layouts: Sequence[Reply]) -> list[Rows]:
+        views, at = [], 0
+        for view, entities, index, announced in zip(self._views, plan.entities, plan.indexes, layouts, strict=True):
+            rows = values[at : at + len(entities)]
+            at += len(entities)
+            views.append(Rows(entities, self._layouts.known(view, rows, announced), index))
+        return views
+
+    def _render(self, feeds: dict[str, Array], rows: int) -> list[bytes | PermanentError]:
+        """The outputs of each row as JSON. A row that the model cannot take is found by halving."""
+        servable = self.servable
+        try:
+            return list(outputs.render(servable.rules, servable.session.run(feeds), rows))
+        except PermanentError as error:
+            if rows == 1:
+                return [error]
+            half = rows // 2
+            low = {name: array[:half] for name, array in feeds.items()}
+            high = {name: array[half:] for name, array in feeds.items()}
+            return self._render(low, half) + self._render(high, rows - half)
+
+
+_UNSET = PermanentError("not computed")
+
+
+def _rows(reply: Reply) -> list[bytes | None]:
+    found = checked(reply)
+    if not isinstance(found, list):
+        raise StoreUnavailable(f"expected rows, got {found!r:.80}")
+    return found

@@ -1,0 +1,174 @@
+"""From packed rows to input tensors.
+
+Many keys share an entity (three airports serve ten thousand flights), so each view's rows are read and judged once
+per entity and then spread over the keys by index. Fields that lie side by side in the row and go side by side into
+an input are copied as one block.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from precompute.errors import FeatureUnfit, PermanentError
+from precompute.manifest import Project
+from precompute.models import InputSpec, Key, Model
+from precompute.rows import Layout
+from precompute.signature import Array, Signature, TensorSpec
+from precompute.view_rows import Block, Rows, lost
+from precompute.views import KINDS, Field
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """Neighbouring numeric fields of one view that fill neighbouring columns."""
+
+    view: int
+    fields: tuple[Field, ...]
+    offset: int
+    kind: str
+
+    @property
+    def elements(self) -> int:
+        return sum(f.size for f in self.fields)
+
+    @property
+    def end(self) -> int:
+        return self.offset + self.elements * KINDS[self.kind]
+
+    def read(self, block: Block, dtype: str) -> Array:
+        # A copy, because the policies write into it.
+        values = block.bytes[:, self.offset : self.end].copy().view(self.kind)
+        if not block.complete or any(f.shape for f in self.fields):
+            at = 0
+            for field in self.fields:
+                block.judge(field, values[:, at : at + field.size])
+                at += field.size
+        if values.dtype.kind in "iu":
+            block.narrow(self.fields, values, dtype)
+        return values
+
+
+@dataclass(frozen=True, slots=True)
+class _Text:
+    """One string field."""
+
+    view: int
+    field: Field
+    elements: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class _Context:
+    """One request-time feature."""
+
+    position: int
+    name: str
+    dtype: str
+    elements: int = 1
+
+    def read(self, keys: Sequence[Key]) -> Array:
+        return np.array([key.context[self.position] for key in keys], self.dtype).reshape(-1, 1)
+
+
+_Piece = _Run | _Text | _Context
+
+
+@dataclass(frozen=True, slots=True)
+class _Input:
+    """One input of the model: what is put side by side in it, and the tensor it wants."""
+
+    spec: InputSpec
+    pieces: tuple[_Piece, ...]
+    tensor: TensorSpec
+
+    @property
+    def dtype(self) -> str:
+        return "object" if self.tensor.dtype == "string" else self.tensor.dtype
+
+    def fill(self, arrays: Sequence[Array], blocks: Sequence[Block], good: NDArray[np.intp]) -> Array:
+        """The tensor for the good keys, from one array for each piece."""
+        out = np.empty((len(good), sum(p.elements for p in self.pieces)), self.dtype)
+        at = 0
+        with np.errstate(over="ignore"):  # A double beyond float32 becomes infinity, as in every float32 model.
+            for piece, values in zip(self.pieces, arrays, strict=True):
+                rows = good if isinstance(piece, _Context) else blocks[piece.view].rows.index[good]
+                out[:, at : at + piece.elements] = values[rows]
+                at += piece.elements
+        return self.tensor.fit(out if self.spec.stacked else out.reshape(len(out), *self._own_shape()))
+
+    def _own_shape(self) -> tuple[int, ...]:
+        (piece,) = self.pieces
+        return piece.fields[0].shape if isinstance(piece, _Run) else ()
+
+
+class Assembler:
+    """Fills the inputs of one model."""
+
+    def __init__(self, project: Project, model: Model, layouts: Mapping[str, Layout], signature: Signature) -> None:
+        self._layouts = [layouts[d.view] for d in model.dependencies]
+        self._views = {d.view: i for i, d in enumerate(model.dependencies)}
+        self._context = {f.name: (i, f.kind) for i, f in enumerate(model.context)}
+        tensors = {tensor.name: tensor for tensor in signature.inputs}
+        self._inputs = [_Input(spec, self._pieces(spec), tensors[spec.name]) for spec in model.inputs]
+
+    def _pieces(self, spec: InputSpec) -> tuple[_Piece, ...]:
+        pieces: list[_Piece] = []
+        for feature in spec.features:
+            if feature.view is None:
+                position, kind = self._context[feature.field]
+                dtype = "object" if kind == "string" else kind
+                pieces.append(_Context(position, feature.field, dtype))
+                continue
+            at = self._views[feature.view]
+            layout = self._layouts[at]
+            field = layout.view.of(feature.field)
+            if field.kind == "string":
+                pieces.append(_Text(at, field))
+            else:
+                _extend(pieces, _Run(at, (field,), layout.offset[field.name], field.kind))
+        return tuple(pieces)
+
+    def assemble(
+        self, keys: Sequence[Key], views: Sequence[Rows]
+    ) -> tuple[dict[str, Array], NDArray[np.intp], dict[int, PermanentError]]:
+        """Feeds for the keys that can be computed.
+
+        Returns:
+            feeds by input name, each with M rows; `[M]` which key each row is; and the error of each other key.
+        """
+        blocks = [Block(layout, rows) for layout, rows in zip(self._layouts, views, strict=True)]
+        errors: dict[int, PermanentError] = {}
+        # Reading judges: only after all pieces are read is it known which keys fall out.
+        parts = [[_read(piece, blocks, keys, each.dtype, errors) for piece in each.pieces] for each in self._inputs]
+        for block in blocks:
+            errors = block.errors_by_key() | errors
+        good = np.delete(np.arange(len(keys)), list(errors))
+        feeds = {
+            each.spec.name: each.fill(arrays, blocks, good) for each, arrays in zip(self._inputs, parts, strict=True)
+        }
+        return feeds, good, errors
+
+
+def _read(
+    piece: _Piece, blocks: Sequence[Block], keys: Sequence[Key], dtype: str, errors: dict[int, PermanentError]
+) -> Array:
+    """`[U, elements]` of a view or `[N, 1]` of the request, judged."""
+    if isinstance(piece, _Context):
+        values = piece.read(keys)
+        for key in lost(values, dtype)[0]:
+            errors.setdefault(key, FeatureUnfit(f"context {piece.name}", values[key, 0], dtype))
+        return values
+    block = blocks[piece.view]
+    return block.texts(piece.field) if isinstance(piece, _Text) else piece.read(block, dtype)
+
+
+def _extend(pieces: list[_Piece], run: _Run) -> None:
+    last = pieces[-1] if pieces else None
+    if isinstance(last, _Run) and (last.view, last.kind, last.end) == (run.view, run.kind, run.offset):
+        pieces[-1] = _Run(last.view, last.fields + run.fields, last.offset, last.kind)
+    else:
+        pieces.append(run)

@@ -1,0 +1,137 @@
+"""The update log: one record per change of a feature row, in a Redis stream for each view.
+
+Stream ids are the only clock in the system. They are handled as one integer, `ms << 20 | seq`, because comparing
+two of them is what every cache hit does. A sequence beyond 20 bits (a million changes in one millisecond, or a
+clock set back for long) is rounded so that an as-of looks older and a change looks newer, which is the safe side.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from precompute.errors import StoreUnavailable
+from precompute.keys import log_key
+
+SEQUENCE_BITS = 20
+_SEQUENCE_MASK = (1 << SEQUENCE_BITS) - 1
+
+_REPLICATION_ID = re.compile(rb"master_replid:([0-9a-f]{8})")
+
+#: The field of a log record that names the entity.
+ENTITY_FIELD = b"e"
+
+Command = tuple[str | bytes | int | float, ...]
+#: Replies as the protocol has them: bytes, integers, lists, None, or an exception for an error reply.
+Reply = Any
+
+
+def as_of_id(stream_id: bytes | str) -> int:
+    """A log position as an integer, rounded down."""
+    ms, seq = _split(stream_id)
+    return ms << SEQUENCE_BITS | min(seq, _SEQUENCE_MASK)
+
+
+def change_id(stream_id: bytes | str) -> int:
+    """The id of a change as an integer, rounded up."""
+    ms, seq = _split(stream_id)
+    return ms + 1 << SEQUENCE_BITS if seq > _SEQUENCE_MASK else ms << SEQUENCE_BITS | seq
+
+
+def _split(stream_id: bytes | str) -> tuple[int, int]:
+    text = stream_id.decode() if isinstance(stream_id, bytes) else stream_id
+    ms, _, seq = text.partition("-")
+    return int(ms), int(seq or 0)
+
+
+def stream_id(update_id: int) -> str:
+    """An integer id as Redis writes it."""
+    return f"{update_id >> SEQUENCE_BITS}-{update_id & _SEQUENCE_MASK}"
+
+
+def milliseconds(update_id: int) -> int:
+    """The wall clock of the primary, in ms since 1970, when it gave out an id."""
+    return update_id >> SEQUENCE_BITS
+
+
+def timestamp(ms: int) -> str:
+    """Milliseconds since 1970 as RFC 3339 text."""
+    return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+@dataclass(frozen=True, slots=True)
+class AsOf:
+    """What a reader knew: the last id of each view's log, within one history of the primary.
+
+    Attributes:
+        epoch: 32 bits of the primary's replication id; ids of different epochs do not compare.
+        ids: one update id for each view, in the order asked.
+    """
+
+    epoch: int
+    ids: tuple[int, ...]
+
+
+def as_of_commands(views: Sequence[str]) -> list[Command]:
+    """What to ask *before* reading rows, on the same connection."""
+    return [("INFO", "replication"), *(("XINFO", "STREAM", log_key(view)) for view in views)]
+
+
+def parse_as_of(replies: Sequence[Reply]) -> AsOf:
+    """Reads the replies to `as_of_commands`; a log that does not exist yet is at 0.
+
+    Raises:
+        StoreUnavailable: the server said something else.
+    """
+    return AsOf(parse_epoch(replies[0]), tuple(LogState.parse(reply).last for reply in replies[1:]))
+
+
+def parse_epoch(info: Reply) -> int:
+    """32 bits of `master_replid` from the text of `INFO replication`.
+
+    Raises:
+        StoreUnavailable: the text has none.
+    """
+    found = _REPLICATION_ID.search(info) if isinstance(info, bytes) else None
+    if found is None:
+        raise StoreUnavailable(f"cannot read the replication id: {info!r:.100}")
+    return int(found[1], 16)
+
+
+@dataclass(frozen=True, slots=True)
+class LogState:
+    """Where a log begins and ends; `first` is 0 while the log holds no record.
+
+    An as-of below `floor` may have missed a record that was trimmed.
+    """
+
+    first: int
+    last: int
+    length: int
+    floor: int
+
+    @classmethod
+    def parse(cls, reply: Reply) -> LogState:
+        """Reads a reply to `XINFO STREAM`."""
+        if isinstance(reply, Exception):
+            if "no such key" in str(reply):
+                return cls(0, 0, 0, 0)
+            raise StoreUnavailable(f"cannot read the update log: {reply}")
+        fields = dict(zip(reply[::2], reply[1::2], strict=True)) if isinstance(reply, list) else reply
+        first, last = fields[b"first-entry"], fields[b"last-generated-id"]
+        return cls(
+            first=as_of_id(first[0]) if first else 0,
+            last=as_of_id(last),
+            length=fields[b"length"],
+            floor=change_id(first[0] if first else last),
+        )
+
+
+def read_command(positions: dict[str, str], count: int, block_ms: int | None) -> Command:
+    """`XREAD` of what follows each view's position."""
+    block: tuple[str | int, ...] = () if block_ms is None else ("BLOCK", block_ms)
+    keys = [log_key(view) for view in positions]
+    return ("XREAD", "COUNT", count, *block, "STREAMS", *keys, *positions.values())
