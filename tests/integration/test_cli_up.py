@@ -128,6 +128,27 @@ def test_from_an_empty_directory_to_predictions(stack: psutil.Process, terminal:
     assert terminal.nearcast("get", "score", "nobody").stderr.startswith("nearcast: 422 ")
 
 
+def test_a_job_names_the_keys_it_could_not_compute(stack: psutil.Process, terminal: Terminal) -> None:
+    """And goes on with all others; every command about jobs agrees."""
+    terminal.answer("features", "put", "thing", "a", "v=1;2")
+    (terminal.directory / "keys").write_text("a\n# a remark\nnobody\na:b\n")
+
+    job = terminal.answer("jobs", "run", "score", "--keys", "keys")
+    detached = terminal.answer("jobs", "run", "score", "--all", "--detach")
+
+    shown = [terminal.answer("jobs", command, job["job"]) for command in ("show", "resume")]
+    failures = terminal.answer("jobs", "failures", job["job"])["failures"]
+    listed = [found["job"] for found in terminal.answer("jobs", "list")["jobs"]]
+    assert (job["total"], job["written"], job["failed"]) == (3, 1, 2)
+    assert [found["state"] for found in shown] == ["finished", "finished"]
+    reasons = {failure["key"]: failure["reason"] for failure in failures}
+    assert reasons.keys() == {"nobody", "a:b"}
+    assert reasons["nobody"] == "no row for thing 'nobody'"
+    assert reasons["a:b"].endswith("2 part(s) instead of 1; expected <thing>")
+    assert listed == [detached["job"], job["job"]]
+    assert "no job 'none'" in terminal.nearcast("jobs", "show", "none").stderr
+
+
 def test_a_part_that_dies_is_started_again(stack: psutil.Process, terminal: Terminal) -> None:
     """The others go on, and the log says what happened, with a name on each line."""
     before = part(stack, "worker")

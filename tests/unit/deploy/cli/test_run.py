@@ -11,6 +11,7 @@ import pytest
 from deploy.cli.run import one_line, run
 from precompute import manifest
 from precompute.errors import ModelRejected, StoreUnavailable
+from precompute.store import Store
 from tests.small_project import TEXT
 
 Captured = pytest.CaptureFixture[str]
@@ -70,6 +71,20 @@ def test_a_wrong_environment_variable_is_named(monkeypatch: pytest.MonkeyPatch, 
 
     assert status == 2
     assert capsys.readouterr().err.startswith("nearcast: NEARCAST_PORT: ")
+
+
+def test_a_redis_that_is_too_old_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
+    """Before anything is done with it; the line says which version would do."""
+    (tmp_path / "nearcast.toml").write_text(TEXT)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(Store, "call", lambda *_: b"redis_version:5.0.7\r\n")
+
+    status = run(["features", "delete", "thing", "a", "--primary", "redis://127.0.0.1:1/0"])
+
+    assert status == 2
+    assert capsys.readouterr().err == (
+        "nearcast: Redis at redis://127.0.0.1:1/0 is 5.0.7; nearcast needs 6.2 or newer\n"
+    )
 
 
 def test_ctrl_c_is_quiet(monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
