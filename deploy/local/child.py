@@ -6,7 +6,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from deploy.local.log_lines import OURSELVES, LogLines, LogPump
@@ -44,6 +44,18 @@ class Child:
     ready_within_s: float = 60.0
     stop_grace_s: float = 10.0
     final_status: int | None = None
+
+    def then(self, act: Callable[[], None]) -> Child:
+        """The same child, but the others wait until `act` has been done, too."""
+        ready = self.ready
+
+        def ready_and_done() -> bool:
+            if ready is None or ready():
+                act()
+                return True
+            return False
+
+        return replace(self, ready=ready_and_done)
 
 
 class KeptChild:

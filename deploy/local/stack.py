@@ -50,10 +50,12 @@ class Stack:
 
 
 @contextmanager
-def local_stack(settings: Settings, data: Path, *, environ: Mapping[str, str] | None = None) -> Iterator[Stack]:
+def local_stack(
+    settings: Settings, data: Path, *, environ: Mapping[str, str] | None = None, persist: bool = True
+) -> Iterator[Stack]:
     """Plans the stack and holds its data directory and ports' names as long as the block lasts.
 
-    Port 0 takes a free one. `environ` is what the parts inherit; ours if None.
+    Port 0 takes a free one. `environ` is what the parts inherit; ours if None. `persist` is about the embedded Redis.
 
     Raises:
         ConfigError: a port is taken, no server program, or a data directory that cannot be used.
@@ -63,7 +65,7 @@ def local_stack(settings: Settings, data: Path, *, environ: Mapping[str, str] | 
         children: list[Child] = []
         primary_url, replica_url = settings.primary_url, settings.replica_url
         if not is_configured(settings):
-            pair = resources.enter_context(embedded_redis(data, persist=True))
+            pair = resources.enter_context(embedded_redis(data, persist=persist))
             children += [replace(child, argv=(*child.argv, *_QUIET)) for child in redis_children(pair)]
             primary_url, replica_url = pair.primary.url, pair.replica.url
         where = RunningStack(primary_url=primary_url, replica_url=replica_url, host=settings.host, port=port)

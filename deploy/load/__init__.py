@@ -1,0 +1,1 @@
+"""Asking an edge as clients do, for demonstrations and measurements."""
