@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import logging
 import signal
-import warnings
 from types import FrameType
 
 from celery import Celery
-from celery.signals import setup_logging, worker_process_init, worker_ready
+from celery.signals import worker_process_init, worker_ready
 from celery.worker import state
 
 from precompute import manifest
@@ -16,15 +15,13 @@ from precompute.errors import StoreUnavailable
 from precompute.settings import Settings
 from precompute.store import Store, display_url
 from workers.broker import build_app
+from workers.celery_log import quieten
 from workers.messages import PRECOMPUTE_QUEUE, REFRESH_QUEUE
 from workers.orphans import die_with_parent
 from workers.tasks import register
 from workers.workplace import PerProcess, open_workplace
 
 log = logging.getLogger(__name__)
-
-#: Celery reports every task at INFO; here a task is a thousand keys, and jobs report for themselves.
-_CHATTY = ("celery.worker.strategy", "celery.app.trace", "celery.bootsteps", "kombu")
 
 
 def run_worker(settings: Settings, concurrency: int = 1) -> None:
@@ -55,32 +52,23 @@ def check_servers(settings: Settings) -> None:
 
 
 def _serve(app: Celery, settings: Settings, concurrency: int) -> None:
-    setup_logging.connect(_keep_logging, weak=False)
+    quieten()
     worker_ready.connect(_ready, weak=False)
     worker_process_init.connect(_child_started, weak=False)
-    with warnings.catch_warnings():
-        # Celery warns root about pickle, which is refused here; containers run as root.
-        warnings.filterwarnings("ignore", message="(?s).*superuser privileges")
-        worker = app.Worker(
-            pool="solo" if concurrency == 1 else "prefork",
-            concurrency=concurrency,
-            queues=[REFRESH_QUEUE, PRECOMPUTE_QUEUE],
-            quiet=True,
-            optimization="fair",
-            without_gossip=True,
-            without_mingle=True,
-            without_heartbeat=True,
-        )
-        worker.start()
+    worker = app.Worker(
+        pool="solo" if concurrency == 1 else "prefork",
+        concurrency=concurrency,
+        queues=[REFRESH_QUEUE, PRECOMPUTE_QUEUE],
+        quiet=True,
+        optimization="fair",
+        without_gossip=True,
+        without_mingle=True,
+        without_heartbeat=True,
+    )
+    worker.start()
     if worker.exitcode:
         raise StoreUnavailable(f"the worker lost its queue at {display_url(settings.queue_url)}")
     log.info("stopped")
-
-
-def _keep_logging(**_: object) -> None:
-    """Whoever started the process has set logging up; a receiver of this signal keeps Celery from doing it again."""
-    for name in _CHATTY:
-        logging.getLogger(name).setLevel(logging.WARNING)
 
 
 def _ready(**_: object) -> None:

@@ -33,8 +33,8 @@ class ChangeReader:
             if at is None or _order(at) > _order(end):
                 self._positions[view] = end
 
-    def read(self, block_ms: int) -> list[tuple[str, str]]:
-        """Changed (view, entity) pairs, after at most `block_ms` (at least 1).
+    def read(self, block_ms: int | None) -> list[tuple[str, str]]:
+        """Changed (view, entity) pairs, after at most `block_ms`; at once if None.
 
         Raises:
             StoreUnavailable: Redis is away; nothing is skipped.

@@ -48,11 +48,13 @@ class Refresher:
         queue: RefreshQueue,
         settings: Settings,
         clock_s: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._store = store
         self._project = project
         self._settings = settings
         self._clock_s = clock_s
+        self._sleep = sleep
         self._reader = ChangeReader(store, list(project.views))
         self._sender = RefreshSender(queue, settings.max_refresh_tasks, Allowance(settings.refresh_keys_per_s))
         self._pending = PendingRefreshes(settings.coalesce_ms / 1000)
@@ -66,15 +68,20 @@ class Refresher:
         if now_s >= self._rebuild_s:
             self._rebuild()
             self._rebuild_s = now_s + _REBUILD_EVERY_S
-        changes = self._reader.read(self._block_ms())
+        changes = self._reader.read(self._wait())
         now_s = self._clock_s()
         self._pending.add(self._dependents.of(changes), now_s)
         if self._pending.due_in_s(now_s) == 0:
             self._queue(now_s)
 
-    def _block_ms(self) -> int:
+    def _wait(self) -> int | None:
+        """Waits until the window closes if something is pending; how long the read may block."""
         due_s = self._pending.due_in_s(self._clock_s())
-        return _BLOCK_MS if due_s is None else max(1, min(_BLOCK_MS, int(due_s * 1000)))
+        if due_s is None:
+            return _BLOCK_MS
+        # Not by a blocking read: an idle server looks at its clock ten times a second, so 50 ms would become 100.
+        self._sleep(due_s)
+        return None
 
     def _queue(self, now_s: float) -> None:
         for model, keys in self._pending.take(self._sender.room(now_s), now_s).items():

@@ -137,3 +137,22 @@ def test_the_pool_of_a_killed_worker_ends_with_it(stage: Stage) -> None:
 
     assert last.written == 10_000
     assert len(children) >= 2
+
+
+def test_a_worker_takes_tasks_again_when_its_redis_is_back(tmp_path: Path, own_redis_pair: RedisPair) -> None:
+    """It reconnects to the broker and to the store, and what is queued from then on is done."""
+    before = Stage(tmp_path, own_redis_pair.primary_url)
+    with role("worker", before.settings) as worker:
+        own_redis_pair.primary.stop()
+        wait_until(lambda: "Connection to broker lost" in worker.said, 20.0)
+        own_redis_pair.restart_primary()
+        after = Stage(tmp_path, own_redis_pair.primary_url)
+        after.put_rows(5000)
+
+        *_, last = after.jobs.watch(after.jobs.start("score", AllKeys()).id, poll_s=0.1)
+        said = worker.said
+
+    before.close()
+    after.close()
+    assert last.written == 5000
+    assert "Traceback" not in said

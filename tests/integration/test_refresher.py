@@ -127,7 +127,7 @@ def test_a_log_that_began_anew_is_followed_from_there(flights: Flights) -> None:
 
     flights.store.call("XADD", log_key("weather"), "5-2", "e", "JFK")
 
-    assert reader.read(1) == [("weather", "JFK")]
+    assert reader.read(None) == [("weather", "JFK")]
 
 
 def test_a_record_that_is_not_ours_is_passed_over(flights: Flights) -> None:
@@ -137,8 +137,8 @@ def test_a_record_that_is_not_ours_is_passed_over(flights: Flights) -> None:
     flights.store.call("XADD", log_key("weather"), "*", "strange", "thing")
     flights.store.call("XADD", log_key("weather"), "*", "e", "JFK")
 
-    assert reader.read(1) == [("weather", "JFK")]
-    assert reader.read(1) == []
+    assert reader.read(None) == [("weather", "JFK")]
+    assert reader.read(None) == []
 
 
 def test_a_refresher_outlives_its_redis(tmp_path: Path, own_redis_pair: RedisPair) -> None:
