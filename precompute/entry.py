@@ -24,6 +24,8 @@ from precompute.updates import AsOf, milliseconds, timestamp
 
 FORMAT = 1
 _FIXED = struct.Struct("<BBIQ")
+#: How the last member, a time, ends every body: what was cut short does not.
+_END = b'Z"}'
 _AS_OF = [struct.Struct(f"<{n}Q") for n in range(256)]
 
 
@@ -74,7 +76,7 @@ def decode(value: bytes, expected: bytes) -> Entry:
     start = _FIXED.size + 8 * count
     if form != FORMAT:
         raise EntryCorrupt(f"entry has format {form}, this release reads {FORMAT}")
-    if not value.startswith(expected, start) or not value.endswith(b"}"):
+    if not value.startswith(expected, start) or not value.endswith(_END):
         raise EntryCorrupt(f"entry begins with {value[start : start + 120]!r}, expected {expected!r}")
     return Entry(epoch, as_of, computed_ms, value[start:])
 
