@@ -18,13 +18,14 @@ from precompute.errors import NearcastError, StoreUnavailable
 from precompute.freshness import Freshness
 from precompute.keys import HEARTBEAT, REGISTRY_LOG, log_key
 from precompute.updates import (
+    GONE_FIELD,
+    SEQUENCE_BITS,
     Command,
     LogState,
     Reply,
     as_of_commands,
     change_id,
     parse_epoch,
-    stream_id,
 )
 
 log = logging.getLogger(__name__)
@@ -34,6 +35,8 @@ READ_RECORDS = 200
 #: A read waits this long for news. It also bounds how long a change of the primary's history goes unnoticed.
 BLOCK_MS = 250
 _PAUSE_S = 0.2
+#: A healthy primary says something at least this often (`repl-ping-replica-period`).
+PING_S = 10.0
 
 
 class Follower:
@@ -47,8 +50,9 @@ class Follower:
         self._on_registry = on_registry
         self._task: asyncio.Task[None] | None = None
         self._caught_up = asyncio.Event()
-        self._spoke_at = -1.0
-        #: Seconds that the replica says it is behind its primary; None if it does not know.
+        #: When the replica last told us where its logs stand.
+        self._spoke_at = 0.0
+        #: Seconds that the replica says it is behind its primary; None if nobody knows.
         self.replica_lag_s: float | None = None
         #: When the primary's side last gave a sign of life, by its own clock.
         self.heartbeat_ms: int | None = None
@@ -73,8 +77,10 @@ class Follower:
 
     def lag_s(self) -> float:
         """How far behind the primary this edge may be, in seconds, as far as it can know."""
-        silent_s = time.monotonic() - self._spoke_at if self._spoke_at >= 0 else float("inf")
-        return (self.replica_lag_s or 0.0) + max(0.0, silent_s - 2 * BLOCK_MS / 1000)
+        if self.replica_lag_s is None:
+            return float("inf")
+        silent_s = time.monotonic() - self._spoke_at
+        return self.replica_lag_s + max(0.0, silent_s - 2 * BLOCK_MS / 1000)
 
     async def _run(self) -> None:
         complained = False
@@ -88,7 +94,11 @@ class Follower:
                 if not complained:
                     log.warning("cannot follow the update logs: %s", error)
                 complained = True
-                await asyncio.sleep(_PAUSE_S)
+            except Exception:
+                # Were this the end, the tables would stand still, and what changes from now on would stay fresh.
+                self.freshness.epoch = None
+                log.exception("the follower stumbled; it reads the update logs again")
+            await asyncio.sleep(_PAUSE_S)
 
     async def _begin(self) -> None:
         """Learns where the logs stand; keeps what the tables know if nothing can have been missed."""
@@ -102,20 +112,23 @@ class Follower:
             tables[view].restart(floor=state.floor, position=0)
         registry = self._positions.get(REGISTRY_LOG.encode(), "0-0")
         self._positions = {log_key(view).encode(): "0-0" for view in self._views} | {REGISTRY_LOG.encode(): registry}
-        while any(tables[v].position < states[v].last and states[v].length for v in self._views):
-            await self._read(block_ms=None)
+        # A log may end before its last id: records can be deleted, and trimmed while we read.
+        while any(tables[v].position < states[v].last for v in self._views) and await self._read(block_ms=None):
+            pass
         for view, state in states.items():
             tables[view].position = max(tables[view].position, state.last)
-            self._positions[log_key(view).encode()] = stream_id(tables[view].position)
         self.freshness.epoch = epoch
         self._caught_up.set()
 
     async def _step(self) -> None:
         """One wait for news, and one look at whether history is still the same."""
+        tables = self.freshness.tables
+        before = {view: tables[view].position for view in self._views}
         await self._read(BLOCK_MS)
         epoch, states = self._parse_state(await self._link.run(self._state_commands()))
+        # Where we stood before counts as well: the read itself jumps over a gap without a word.
         if epoch != self.freshness.epoch or any(
-            _missed(self.freshness.tables[v].position, states[v]) for v in self._views
+            _missed(before[v], states[v]) or _missed(tables[v].position, states[v]) for v in self._views
         ):
             log.warning("records may have been missed: reading the update logs again")
             await self._begin()
@@ -127,11 +140,13 @@ class Follower:
         info, logs, heartbeat = replies[0], replies[1:-1], replies[-1]
         self.heartbeat_ms = int(heartbeat) if isinstance(heartbeat, bytes) and heartbeat.isdigit() else None
         states = {view: LogState.parse(reply) for view, reply in zip(self._views, logs, strict=True)}
+        epoch = parse_epoch(info)
         self.replica_lag_s = _replica_lag_s(info)
         self._spoke_at = time.monotonic()
-        return parse_epoch(info), states
+        return epoch, states
 
-    async def _read(self, block_ms: int | None) -> None:
+    async def _read(self, block_ms: int | None) -> bool:
+        """Notes what is new; whether there was anything."""
         block: tuple[str | int, ...] = () if block_ms is None else ("BLOCK", block_ms)
         keys, positions = list(self._positions), list(self._positions.values())
         command: Command = ("XREAD", "COUNT", READ_RECORDS, *block, "STREAMS", *keys, *positions)
@@ -144,13 +159,14 @@ class Follower:
                 self._on_registry()
             else:
                 self._note(key.decode()[3:-1], records)
+        return bool(reply)
 
     def _note(self, view: str, records: list[tuple[bytes, list[bytes]]]) -> None:
         table = self.freshness.tables[view]
         for record_id, fields in records:
             change = change_id(record_id)
             try:
-                table.note(fields[1], change)
+                table.note(fields[1], change, gone=GONE_FIELD in fields[2::2])
             except (IndexError, TypeError):
                 self.damaged += 1
                 table.position = max(table.position, change)
@@ -159,17 +175,23 @@ class Follower:
 
 def _missed(position: int, state: LogState) -> bool:
     """Whether the log has lost records between our position and its beginning, or ends before we stand."""
-    if state.last < position:
+    if state.last < position and not _is_rounding(position, state.last):
         return True
     return state.length > 0 and state.first > position and state.last > position > 0
 
 
+def _is_rounding(position: int, last: int) -> bool:
+    """Beyond 20 bits of sequence, the same id rounded up as a change is one more than rounded down as an end."""
+    return position == last + 1 and position % (1 << SEQUENCE_BITS) == 0
+
+
 def _replica_lag_s(info: Reply) -> float | None:
-    """What a replica says of its link; 0 for a primary."""
+    """What a replica says of its link; 0 for a primary, None for a replica that has never heard of its primary."""
     fields = dict(line.split(b":", 1) for line in info.splitlines() if b":" in line)
     if fields.get(b"role") == b"master":
         return 0.0
     if fields.get(b"master_link_status") == b"up":
-        return 0.0
+        # A network that swallows everything leaves the link up for a minute.
+        return max(0.0, float(fields.get(b"master_last_io_seconds_ago", b"0")) - PING_S)
     down = int(fields.get(b"master_link_down_since_seconds", b"-1"))
     return float(down) if down >= 0 else None

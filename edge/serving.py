@@ -9,13 +9,14 @@ from collections.abc import Sequence
 import msgspec
 
 from edge.replica import Replica
-from precompute.errors import NearcastError, VersionMissing
+from precompute.errors import InvalidRequest, NearcastError, VersionMissing
 from precompute.keys import active_key, layout_key, versions_key
 from precompute.layouts import Layouts
 from precompute.manifest import Project
 from precompute.predictor import Predictor, Servable
 from precompute.registry import Version, load_commands, load_servable
 from precompute.store import checked
+from precompute.updates import parse_epoch
 
 log = logging.getLogger(__name__)
 
@@ -41,15 +42,16 @@ class Serving:
 
         Raises:
             UnknownModel: not in this project.
-            VersionMissing: no such variant, or nothing published for it.
+            InvalidRequest: the model has no such variant.
+            VersionMissing: nothing is published for it.
         """
         declared = self.project.model(model)
         chosen = variant or declared.default_variant
         found = self._predictors.get((model, chosen))
         if found is None:
             if chosen not in declared.variants:
-                raise VersionMissing(
-                    f"model {model!r} has no variant {chosen!r}; it has: {', '.join(declared.variants)}"
+                raise InvalidRequest(
+                    f"model {model!r} has no variant {chosen!r:.80}; it has: {', '.join(declared.variants)}"
                 )
             raise VersionMissing(f"model {model!r}: nothing published for variant {chosen!r} yet")
         return found
@@ -93,7 +95,10 @@ class Serving:
         """
         await self._learn_layouts()
         models = list(self.project.models)
-        replies = await self._replica.run([("HGETALL", active_key(model)) for model in models])
+        info, *replies = await self._replica.run(
+            [("INFO", "replication"), *(("HGETALL", active_key(model)) for model in models)]
+        )
+        parse_epoch(info)  # Refuses a replica that is still empty.
         wanted: set[tuple[str, str]] = set()
         for model, flat in zip(models, replies, strict=True):
             for variant, version in zip(checked(flat)[::2], checked(flat)[1::2], strict=True):
@@ -114,7 +119,7 @@ class Serving:
             return
         try:
             servable = await self._load(model, version)
-        except NearcastError as error:
+        except (NearcastError, msgspec.MsgspecError) as error:
             if self.failures.get((model, version)) != str(error):
                 log.error("cannot serve %s version %d: %s", model, version, error)
             self.failures[model, version] = str(error)

@@ -20,9 +20,13 @@ SEQUENCE_BITS = 20
 _SEQUENCE_MASK = (1 << SEQUENCE_BITS) - 1
 
 _REPLICATION_ID = re.compile(rb"master_replid:([0-9a-f]{8})")
+#: A replica that has begun empty and waits for its primary stands at offset 0 or 1.
+_NEVER_FILLED = re.compile(rb"slave_repl_offset:[01]\r?$", re.MULTILINE)
 
 #: The field of a log record that names the entity.
 ENTITY_FIELD = b"e"
+#: The field of a log record that says that the row was deleted.
+GONE_FIELD = b"d"
 
 Command = tuple[str | bytes | int | float, ...]
 #: Replies as the protocol has them: bytes, integers, lists, None, or an exception for an error reply.
@@ -93,11 +97,13 @@ def parse_epoch(info: Reply) -> int:
     """32 bits of `master_replid` from the text of `INFO replication`.
 
     Raises:
-        StoreUnavailable: the text has none.
+        StoreUnavailable: the text has none, or is a replica's that holds nothing yet: its lack of a row says nothing.
     """
     found = _REPLICATION_ID.search(info) if isinstance(info, bytes) else None
     if found is None:
         raise StoreUnavailable(f"cannot read the replication id: {info!r:.100}")
+    if b"master_link_status:down" in info and _NEVER_FILLED.search(info):
+        raise StoreUnavailable("the replica has not been filled by its primary yet")
     return int(found[1], 16)
 
 
