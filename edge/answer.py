@@ -5,7 +5,8 @@
 3. An answer that stopped being fresh only just now (`stale_while_revalidate_s`) is given as `stale`, while 4 goes on.
 4. `live`: one flight for each key reads the features and runs the model; the result is kept and written back.
 5. If that fails or takes longer than the budget: `stale`, within `stale_if_error_s`; else the declared `default`;
-   else the error. A key that cannot be computed at all is never answered from 5: its row may have been deleted.
+   else the error. A key that cannot be computed at all is never answered from 5, and an answer made from a row that
+   has been deleted since is never given as `stale`: somebody may have asked to be forgotten.
 
 Fresh means: within its TTL, no dependency has changed since its as-of, and our replica is close enough to its primary
 for that to be known.
@@ -39,7 +40,7 @@ class Answer:
 
     Attributes:
         tier: where it came from.
-        memory: why memory did not answer (`uri-miss` or `stale`), empty if it did.
+        memory: why memory did not answer (`uri-miss`, `stale` or `request`), empty if it did.
         held: what it was made from; None for a default.
         fresh_for_ms: negative when stale.
     """
@@ -118,7 +119,7 @@ class Ladder:
     async def _from_replica(self, ask: Ask) -> Answer | None:
         """Steps 2 and 3."""
         before = self.memory.get(ask.name)
-        why = "uri-miss" if before is None else "stale"
+        why = _why(ask, before)
         candidates = [] if before is None else [before]
         try:
             async with asyncio.timeout_at(ask.deadline):
@@ -154,17 +155,30 @@ class Ladder:
 
     async def _from_live(self, ask: Ask) -> Answer:
         """Steps 4 and 5."""
-        why = "uri-miss" if self.memory.get(ask.name) is None else "stale"
+        why = _why(ask, self.memory.get(ask.name))
         try:
-            # Shielded: the flight is everybody's. Waiting past the deadline would make the answer useless.
             async with asyncio.timeout_at(ask.deadline):
-                entry = await asyncio.shield(self.live.predict(ask.predictor, ask.key))
+                held = await self._flown(ask)
         except (TransientError, TimeoutError) as error:
-            return await self._instead(ask, why, error)
-        held = self._hold(ask, entry)
+            return self._instead(ask, why, error)
         return self._answer(held, Tier.LIVE if self._near_enough(held) else Tier.STALE, why)
 
-    async def _instead(self, ask: Ask, why: str, error: Exception) -> Answer:
+    async def _flown(self, ask: Ask) -> Held:
+        """A flight's result that knows every change we knew of when we were asked.
+
+        A flight that was under way by then may have read its rows before such a change; the next one cannot have.
+        """
+        was_under_way = self.live.is_under_way(ask.predictor, ask.key)
+        held = await self._fly(ask)
+        if was_under_way and held.verdict(self._freshness) is Verdict.CHANGED:
+            held = await self._fly(ask)
+        return held
+
+    async def _fly(self, ask: Ask) -> Held:
+        # Shielded: the flight is everybody's.
+        return self._hold(ask, await asyncio.shield(self.live.predict(ask.predictor, ask.key)))
+
+    def _instead(self, ask: Ask, why: str, error: Exception) -> Answer:
         """Step 5."""
         policy = ask.predictor.servable.model.policy
         before = self.memory.get(ask.name)
@@ -188,9 +202,10 @@ class Ladder:
 
     def _least_stale(self, candidates: list[Held], window_ms: float) -> Held | None:
         now_ms = self._now_ms()
-        if not window_ms or not candidates:
+        fit = [(h.stale_for_ms(self._freshness, now_ms), h) for h in candidates if not h.is_deleted(self._freshness)]
+        if not window_ms or not fit:
             return None
-        age_ms, held = min(((h.stale_for_ms(self._freshness, now_ms), h) for h in candidates), key=lambda pair: pair[0])
+        age_ms, held = min(fit, key=lambda pair: pair[0])
         return held if age_ms <= window_ms else None
 
     def _held(self, ask: Ask, value: bytes) -> Held | None:
@@ -210,12 +225,14 @@ class Ladder:
         return Held(ask.predictor.servable, ask.key, entry, self._freshness)
 
     def _landed(self, predictor: Predictor, batch: Batch) -> None:
-        """A live batch is done: keep it and offer it to everybody."""
+        """A live batch is done: keep it and offer it to everybody; what cannot be computed any more is forgotten."""
         servable = predictor.servable
         for i, key in enumerate(batch.keys):
+            name = entry_key(servable.model.name, servable.version, key.text)
             if isinstance(batch.bodies[i], bytes):
-                held = Held(servable, key, batch.entry(i), self._freshness)
-                self.memory.put(entry_key(servable.model.name, servable.version, key.text), held)
+                self.memory.put(name, Held(servable, key, batch.entry(i), self._freshness))
+            else:
+                self.memory.remove(name)
         self._write_back.offer(servable, batch)
 
     def _answer(self, held: Held, tier: Tier, why: str) -> Answer:
@@ -225,6 +242,13 @@ class Ladder:
             left_ms = -held.stale_for_ms(self._freshness, now_ms) - 1
         body = mark_stale(held.body) if tier is Tier.STALE else held.body
         return Answer(body, tier, why, held, max(0, now_ms - held.computed_ms), left_ms)
+
+
+def _why(ask: Ask, held: Held | None) -> str:
+    """Why memory does not answer, in the words of RFC 9211."""
+    if ask.revalidate:
+        return "request"
+    return "uri-miss" if held is None else "stale"
 
 
 def default_body(ask: Ask, outputs: Mapping[str, object]) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import xxhash
@@ -12,6 +13,8 @@ from precompute.models import Key
 from precompute.predictions import lifetime_ms
 from precompute.predictor import Servable
 from precompute.updates import milliseconds
+
+_NO_TAG = re.compile(r"[^ -~]|,")
 
 
 class Held:
@@ -51,6 +54,10 @@ class Held:
         """What the rule says, TTL aside."""
         return freshness.verdict(self.watch, self.epoch, self.as_of)
 
+    def is_deleted(self, freshness: Freshness) -> bool:
+        """Whether a row that it was made from may have been deleted since."""
+        return freshness.is_deleted(self.watch, self.as_of)
+
     def stale_for_ms(self, freshness: Freshness, now_ms: int) -> int:
         """How long ago it stopped being fresh, 0 if it has not; where that cannot be known, since it was computed."""
         verdict = self.verdict(freshness)
@@ -63,7 +70,12 @@ class Held:
 
 
 def _tags(servable: Servable, entities: Sequence[str]) -> bytes:
-    """The dependencies as surrogate keys, separated by spaces; keys hold none."""
+    """The dependencies as surrogate keys, separated by spaces; keys hold none.
+
+    What a tag cannot hold is written `~XX`, as in keys: commas separate the tags of `Cache-Tag`, and `Cache-Groups` is
+    ASCII.
+    """
     model = servable.model
     named = [f"{d.view}:{entity}" for d, entity in zip(model.dependencies, entities, strict=True)]
-    return " ".join([f"model:{model.name}", *named]).encode()
+    text = " ".join([f"model:{model.name}", *named])
+    return _NO_TAG.sub(lambda m: "".join(f"~{b:02X}" for b in m[0].encode()), text).encode()

@@ -43,8 +43,13 @@ class _Lane:
     costs_s: dict[int, float] = field(default_factory=dict)
 
     def expected_s(self, rows: int) -> float:
-        """What a batch is likely to take; 0 for a size that was never seen, which is then tried inline."""
-        return self.costs_s.get(rows.bit_length(), 0.0)
+        """What a batch is likely to take.
+
+        A size that was never seen costs at most as much a row as the next smaller one; the first batch is tried inline.
+        """
+        size = rows.bit_length()
+        known = max((seen for seen in self.costs_s if seen <= size), default=size)
+        return self.costs_s.get(known, 0.0) * (1 << size - known)
 
     def learn(self, rows: int, took_s: float) -> None:
         size = rows.bit_length()
@@ -78,6 +83,10 @@ class Live:
     def waiting(self) -> int:
         """Keys that are waited for."""
         return len(self._flights)
+
+    def is_under_way(self, predictor: Predictor, key: Key) -> bool:
+        """Whether `predict` would join a flight."""
+        return (predictor, key.text) in self._flights
 
     def predict(self, predictor: Predictor, key: Key) -> Flight:
         """The flight that computes this key, shared by everybody who asks meanwhile; await it shielded.
@@ -124,6 +133,8 @@ class Live:
             task = asyncio.create_task(self._fly(lane, batch))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
+        if lane.waiting:
+            self._schedule(lane)
 
     async def _fly(self, lane: _Lane, waiting: list[tuple[Key, Flight]]) -> None:
         predictor = lane.predictor

@@ -31,13 +31,15 @@ class Verdict(enum.Enum):
 class ChangeTable:
     """The latest change of each entity of one view, within what the follower has read."""
 
-    __slots__ = ("_mask", "_slots", "floor", "position")
+    __slots__ = ("_gone", "_mask", "_slots", "floor", "position")
 
     def __init__(self, slots: int = DEFAULT_SLOTS) -> None:
         if slots < 1 or slots & (slots - 1):
             raise ValueError("the number of slots must be a power of two")
         self._mask = slots - 1
         self._slots = array("Q", bytes(8 * slots))
+        #: The latest deletion of each slot; not there before the first one.
+        self._gone: array[int] | None = None
         #: Nothing is known about entries with an as-of below.
         self.floor = 0
         #: The last id read.
@@ -47,19 +49,28 @@ class ChangeTable:
         """Where changes of an entity are remembered; constant for the life of the table."""
         return xxhash.xxh3_64_intdigest(entity.encode()) & self._mask
 
-    def note(self, entity: bytes, change: int) -> None:
-        """An entity changed at this update id."""
+    def note(self, entity: bytes, change: int, *, gone: bool = False) -> None:
+        """An entity changed at this update id; `gone` if its row was deleted."""
         slot = xxhash.xxh3_64_intdigest(entity) & self._mask
         self._slots[slot] = max(self._slots[slot], change)
         self.position = max(self.position, change)
+        if gone:
+            if self._gone is None:
+                self._gone = array("Q", bytes(8 * len(self._slots)))
+            self._gone[slot] = max(self._gone[slot], change)
 
     def last_change(self, slot: int) -> int:
         """The latest known change of any entity in the slot, 0 if none."""
         return self._slots[slot]
 
+    def last_deletion(self, slot: int) -> int:
+        """The latest known deletion of any entity in the slot, 0 if none."""
+        return self._gone[slot] if self._gone is not None else 0
+
     def restart(self, floor: int, position: int) -> None:
         """Forgets everything: records may have been missed, or history has changed."""
         self._slots = array("Q", bytes(8 * len(self._slots)))
+        self._gone = None
         self.floor, self.position = floor, position
 
 
@@ -90,6 +101,10 @@ class Freshness:
         """The earliest update id by which the entry was certainly out of date; 0 if it is not."""
         changes = [c for (t, s), known in zip(watch, as_of, strict=False) if (c := t.last_change(s)) > known]
         return min(changes, default=0)
+
+    def is_deleted(self, watch: Watch, as_of: Sequence[int]) -> bool:
+        """Whether a row behind the entry may have been deleted since its as-of; it is then not even good as stale."""
+        return any(table.last_deletion(slot) > known for (table, slot), known in zip(watch, as_of, strict=False))
 
     def begin(self, epoch: int) -> None:
         """Starts over in another history; every table must be restarted by the caller."""

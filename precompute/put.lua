@@ -24,10 +24,11 @@ for i = 1, rows do
     letter = 'w'
   end
   if letter == 'w' or letter == 'd' then
-    last = redis.call('XADD', log, '*', 'e', entity)
     if letter == 'd' then
+      last = redis.call('XADD', log, '*', 'e', entity, 'd', '')
       redis.call('DEL', key)
     else
+      last = redis.call('XADD', log, '*', 'e', entity)
       local dash = string.find(last, '-', 1, true)
       local id = struct.pack('<I8I4', tonumber(string.sub(last, 1, dash - 1)), tonumber(string.sub(last, dash + 1)))
       redis.call('SET', key, event .. id .. payload)
