@@ -14,7 +14,7 @@ from starlette.types import ASGIApp
 from edge.answer import Ladder
 from edge.api.guard import Guard
 from edge.api.predict import PREFIX, Predict
-from edge.follower import Follower
+from edge.follower import BLOCK_MS, Follower
 from edge.held import Held
 from edge.hot import HotKeys
 from edge.link import Link
@@ -46,7 +46,8 @@ class Edge:
         self.stats = Stats()
         self.memory: Memory[Held] = Memory(settings.memory_max_bytes)
         self._reads = Link(settings.read_url, timeout_s=timeout_s, name="nearcast-edge-read")
-        self._logs = Link(settings.read_url, timeout_s=timeout_s, name="nearcast-edge-follow")
+        # The follower's reads wait for news on purpose.
+        self._logs = Link(settings.read_url, timeout_s=timeout_s + BLOCK_MS / 1000, name="nearcast-edge-follow")
         self._writes = Link(settings.primary_url, timeout_s=timeout_s, name="nearcast-edge-write")
         self._replica = Replica(self._reads)
         self.serving = Serving(project, self._replica)
@@ -114,7 +115,7 @@ class Edge:
             Route("/readyz", self._ready),
             Route("/metrics", MetricsPage(self), methods=["GET", "HEAD"]),
         ]
-        return Guard(Router(routes))
+        return Guard(Router(routes, redirect_slashes=False))
 
     async def _live(self, request: Request) -> Response:
         return JSONResponse({"live": True})

@@ -8,6 +8,7 @@ import logging
 from edge.link import Link
 from precompute.errors import NearcastError
 from precompute.hotkeys import HotCounter, flush_commands
+from precompute.store import checked
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +51,8 @@ class HotKeys:
             if window is None:
                 continue
             try:
-                await self._primary.run(flush_commands(model, window))
+                for reply in await self._primary.run(flush_commands(model, window)):
+                    checked(reply)
             except NearcastError as error:
                 self.dropped += 1
                 log.debug("hot keys of %s were dropped: %s", model, error)

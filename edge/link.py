@@ -89,24 +89,28 @@ class Link:
         return self._wire.send(commands)
 
     async def _connect(self) -> _Wire:
-        loop = asyncio.get_running_loop()
-        options = self._options
+        wire = _Wire(asyncio.get_running_loop(), self._timeout_s)
         try:
             async with asyncio.timeout(self._timeout_s):
-                if "path" in options:
-                    _, wire = await loop.create_unix_connection(lambda: _Wire(loop, self._timeout_s), options["path"])
-                else:
-                    host, port = options.get("host", "127.0.0.1"), options.get("port", 6379)
-                    _, wire = await loop.create_connection(
-                        lambda: _Wire(loop, self._timeout_s), host, port, ssl=self._ssl()
-                    )
+                await self._reach(wire)
                 await self._greet(wire)
-        except (OSError, TimeoutError) as error:
+        except BaseException as error:
+            wire.drop("never used")
+            if not isinstance(error, OSError | TimeoutError):
+                raise
             reason = str(error) or "no answer in time"
             raise StoreUnavailable(f"Redis at {display_url(self.url)} is unavailable: {reason}") from error
         self._wire = wire
         self.connected.set()
         return wire
+
+    async def _reach(self, wire: _Wire) -> None:
+        loop, options = asyncio.get_running_loop(), self._options
+        if "path" in options:
+            await loop.create_unix_connection(lambda: wire, options["path"])
+        else:
+            host, port = options.get("host", "127.0.0.1"), options.get("port", 6379)
+            await loop.create_connection(lambda: wire, host, port, ssl=self._ssl())
 
     def _ssl(self) -> ssl.SSLContext | None:
         if not str(self._options.get("connection_class", "")).count("SSL"):
@@ -167,10 +171,15 @@ class _Wire(asyncio.Protocol):
             raise StoreUnavailable(f"Redis connection lost: {self.reason}")
         if self._commands + len(commands) > MAX_IN_FLIGHT:
             raise Overloaded(f"{self._commands} Redis commands are waiting for replies")
+        future: asyncio.Future[list[Reply]] = self._loop.create_future()
+        if not commands:
+            # Waiting in the queue it would be handed the next caller's replies.
+            future.set_result([])
+            return future
+        packed = [hiredis.pack_command(c) for c in commands]  # type: ignore[arg-type]
         if not self._unsent:
             self._loop.call_soon(self._flush)
-        self._unsent += [hiredis.pack_command(c) for c in commands]  # type: ignore[arg-type]
-        future: asyncio.Future[list[Reply]] = self._loop.create_future()
+        self._unsent += packed
         self._in_flight.append((len(commands), future, self._loop.time()))
         self._commands += len(commands)
         if self._watch is None:
@@ -203,6 +212,9 @@ class _Wire(asyncio.Protocol):
             self.drop(f"not the Redis protocol: {error}")
 
     def _take(self, reply: Reply) -> None:
+        if not self._in_flight:
+            self.drop(f"a reply that nobody asked for: {reply!r:.80}")
+            return
         self._replies.append(reply)
         count, future, _ = self._in_flight[0]
         if len(self._replies) == count:
