@@ -14,10 +14,12 @@ from __future__ import annotations
 from collections import deque
 from typing import Generic, Protocol, TypeVar
 
-#: What one entry costs beside its body and key: node, held answer, tuples and the dictionary slot, measured.
+#: What one entry costs beside its value's size and its key: node, held answer, tuples and dictionary slot, measured.
 OVERHEAD_BYTES = 700
 _SMALL_SHARE = 0.1
 _MOST_HITS = 3
+#: Remembered names and removed nodes below this number are not worth a thought.
+_FEW = 100
 
 
 class Sized(Protocol):
@@ -38,9 +40,13 @@ class _Node(Generic[V]):
     def __init__(self, key: str, value: V) -> None:
         self.key = key
         self.value: V | None = value
-        self.size = value.size + OVERHEAD_BYTES
+        self.size = _weight(key, value)
         self.hits = 0
         self.in_main = False
+
+
+def _weight(key: str, value: Sized) -> int:
+    return value.size + len(key) + OVERHEAD_BYTES
 
 
 class Memory(Generic[V]):
@@ -52,7 +58,8 @@ class Memory(Generic[V]):
         self.evictions = 0
         self._small_bytes = 0
         self._nodes: dict[str, _Node[V]] = {}
-        # Removed nodes stay queued, without a value, until they reach the front: removal needs no search.
+        # Removal needs no search: removed nodes stay queued, without a value, until they reach the front or are many.
+        self._removed = 0
         self._small: deque[_Node[V]] = deque()
         self._main: deque[_Node[V]] = deque()
         self._ghosts: dict[str, None] = {}
@@ -72,14 +79,15 @@ class Memory(Generic[V]):
 
     def put(self, key: str, value: V) -> None:
         """Keeps a value, making room if need be; one too large for the tier is not kept."""
+        if _weight(key, value) > self.max_bytes // 2:
+            # What stood there before is out of date.
+            self.remove(key)
+            return
         node = self._nodes.get(key)
         if node is not None:
             self._replace(node, value)
         else:
-            node = _Node(key, value)
-            if node.size > self.max_bytes // 2:
-                return
-            self._nodes[key] = node
+            node = self._nodes[key] = _Node(key, value)
             self._enter(node)
         while self.bytes > self.max_bytes:
             self._evict()
@@ -90,6 +98,9 @@ class Memory(Generic[V]):
         if node is not None:
             self._account(node, -node.size)
             node.value = None
+            self._removed += 1
+            if self._removed > len(self._nodes) + _FEW:
+                self._sweep()
 
     def clear(self) -> None:
         """Forgets everything."""
@@ -98,10 +109,15 @@ class Memory(Generic[V]):
         self._main.clear()
         self._ghosts.clear()
         self._ghost_order.clear()
-        self.bytes = self._small_bytes = 0
+        self.bytes = self._small_bytes = self._removed = 0
+
+    def _sweep(self) -> None:
+        self._small = deque(node for node in self._small if node.value is not None)
+        self._main = deque(node for node in self._main if node.value is not None)
+        self._removed = 0
 
     def _replace(self, node: _Node[V], value: V) -> None:
-        size = value.size + OVERHEAD_BYTES
+        size = _weight(node.key, value)
         self._account(node, size - node.size)
         node.value, node.size = value, size
 
@@ -124,6 +140,7 @@ class Memory(Generic[V]):
     def _evict_small(self) -> None:
         node = self._small.popleft()
         if node.value is None:
+            self._removed -= 1
             return
         if node.hits > 1:
             self._account(node, -node.size)
@@ -137,6 +154,7 @@ class Memory(Generic[V]):
     def _evict_main(self) -> None:
         node = self._main.popleft()
         if node.value is None:
+            self._removed -= 1
             return
         if node.hits:
             node.hits -= 1
@@ -154,5 +172,5 @@ class Memory(Generic[V]):
         if key not in self._ghosts:
             self._ghosts[key] = None
             self._ghost_order.append(key)
-        while len(self._ghost_order) > max(len(self._main), 100):
+        while len(self._ghost_order) > max(len(self._main), _FEW):
             self._ghosts.pop(self._ghost_order.popleft(), None)

@@ -15,6 +15,9 @@ from precompute.models import Key
 from precompute.predictor import Servable
 from precompute.store import checked
 
+#: Beyond this share, a less hot key would only push out a hotter one.
+_FULL = 0.95
+
 
 async def warm(
     memory: Memory[Held],
@@ -39,7 +42,7 @@ async def warm(
             for key, value in zip(part, stored, strict=True):
                 if value is not None and (held := _held(servable, key, value, freshness)) is not None:
                     fresh = held.verdict(freshness) is Verdict.FRESH and now_ms < held.fresh_until_ms
-                    if fresh:
+                    if fresh and memory.bytes < _FULL * memory.max_bytes:
                         memory.put(_name(servable, key), held)
                         loaded += 1
     return loaded
