@@ -71,24 +71,30 @@ async def _serve(edge: Edge, listener: socket.socket) -> None:
         backlog=BACKLOG,
     )
     server = _Server(config)
-    _stop_on_signals(server)
+    _stop_on_signals(server, edge)
     starting = asyncio.create_task(edge.start())
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     try:
+        await asyncio.wait((starting, serving), return_when=asyncio.FIRST_COMPLETED)
+        if not starting.done():
+            await serving
+            return  # Told to stop before there was anything to serve.
         await starting
         host, port = listener.getsockname()[:2]
         log.info("listening on http://%s:%d", f"[{host}]" if ":" in host else host, port)
         await serving
     finally:
         server.should_exit = True
-        await asyncio.gather(serving, return_exceptions=True)
+        starting.cancel()
+        await asyncio.gather(starting, serving, return_exceptions=True)
         await edge.stop()
 
 
-def _stop_on_signals(server: uvicorn.Server) -> None:
+def _stop_on_signals(server: uvicorn.Server, edge: Edge) -> None:
     loop = asyncio.get_running_loop()
 
     def stop() -> None:
+        edge.ready = False
         server.force_exit = server.should_exit
         server.should_exit = True
 

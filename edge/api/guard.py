@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 
 import orjson
 from starlette.exceptions import HTTPException
@@ -50,7 +51,7 @@ class Guard:
         try:
             await self._app(scope, receive, watched)
         except HTTPException as error:
-            await _refuse(send, error.status_code, error.detail)
+            await _refuse(send, error.status_code, error.detail, error.headers)
         except Exception as error:
             log.exception("%s %s failed", scope["method"], scope["path"])
             if started:
@@ -58,7 +59,8 @@ class Guard:
             await send_problem(send, error)
 
 
-async def _refuse(send: Send, status: int, detail: str) -> None:
+async def _refuse(send: Send, status: int, detail: str, extra: Mapping[str, str] | None = None) -> None:
     document = {"type": "about:blank", "title": reason(status), "status": status, "detail": detail}
     headers = [(b"content-type", PROBLEM_JSON), (b"cache-control", b"no-store")]
+    headers += [(name.lower().encode(), value.encode()) for name, value in (extra or {}).items()]
     await send_response(send, status, headers, orjson.dumps(document))

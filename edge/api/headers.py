@@ -30,7 +30,8 @@ def answer_headers(answer: Answer, took_s: float) -> list[Header]:
     if answer.tier is Tier.STALE:
         # The body differs from the fresh one, so it has no ETag of its own, and nobody should keep it.
         return [*headers, age, (b"cache-control", b"no-store")]
-    return [*headers, age, (b"cache-control", cache_control(held)), (b"etag", held.etag), *tag_headers(held)]
+    control = cache_control(held, answer.fresh_for_ms // 1000)
+    return [*headers, age, (b"cache-control", control), (b"etag", held.etag), *tag_headers(held)]
 
 
 def cache_status(answer: Answer) -> bytes:
@@ -50,10 +51,10 @@ def cache_status(answer: Answer) -> bytes:
             return memory + b"; detail=default"
 
 
-def cache_control(held: Held) -> bytes:
-    """How long others may keep it."""
+def cache_control(held: Held, fresh_for_s: int) -> bytes:
+    """How long others may keep it: never longer than we would."""
     policy = held.servable.model.policy
-    parts = [b"public, max-age=%d" % policy.max_age_s]
+    parts = [b"public, max-age=%d" % max(0, min(policy.max_age_s, fresh_for_s))]
     if policy.stale_while_revalidate_s:
         parts.append(b"stale-while-revalidate=%d" % policy.stale_while_revalidate_s)
     if policy.stale_if_error_s:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -15,12 +16,14 @@ from starlette.types import Receive, Scope, Send
 from edge.answer import Answer, Ask, Ladder
 from edge.api.headers import answer_headers
 from edge.api.problems import problem, send_problem, status_of
-from edge.api.wire import JSON, decode_percent, header, path_segments, read_body, send_response
+from edge.api.wire import JSON, decode_percent, decode_utf8, header, path_segments, read_body, send_response
 from edge.serving import Serving
 from edge.stats import Stats, Tier
 from precompute.errors import InvalidContext, InvalidRequest, NearcastError
 from precompute.models import Key
 from precompute.settings import Settings
+
+log = logging.getLogger(__name__)
 
 PREFIX = "/v1/predict/"
 
@@ -79,15 +82,24 @@ class Predict:
             else:
                 await self._one(scope, send, _parse_one(scope, segments), began, head=head)
         except NearcastError as error:
-            self._stats.failed(model, status_of(error))
+            self._failed(model, error)
             await send_problem(send, error, head=head)
+        except Exception:
+            self._stats.failed(model, 500)
+            raise
+
+    def _failed(self, model: str, error: NearcastError) -> None:
+        status = status_of(error)
+        self._stats.failed(model, status)
+        if status == 500:
+            log.error("cannot answer for model %s: %s", model, error)
 
     async def _one(self, scope: Scope, send: Send, wanted: _One, began: float, *, head: bool) -> None:
         predictor = self._serving.predictor(wanted.model, wanted.variant)
         key = predictor.servable.model.parse_key(wanted.key, wanted.context)
-        self._count(wanted.model, key.text)
         ask = Ask(predictor, key, self._deadline(wanted.budget_ms), _wants_revalidation(scope))
         answer = await self._ladder.answer(ask)
+        self._count(wanted.model, key.text)
         took_s = time.perf_counter() - began
         self._stats.answered(wanted.model, answer.tier, took_s)
         headers = answer_headers(answer, took_s)
@@ -109,11 +121,11 @@ class Predict:
         async def one(text: str) -> bytes:
             try:
                 key: Key = model.parse_key(text, request.context)
-                self._count(model.name, key.text)
                 answer = await self._ladder.answer(Ask(predictor, key, deadline))
             except NearcastError as error:
-                self._stats.failed(model.name, status_of(error))
-                return _failed(text, error)
+                self._failed(model.name, error)
+                return _problem_of(text, error)
+            self._count(model.name, key.text)
             self._stats.answered(model.name, answer.tier, time.perf_counter() - began)
             return b'{"status":200,"tier":"%s","prediction":%s}' % (answer.tier.encode(), answer.body)
 
@@ -156,7 +168,7 @@ def _parse_one(scope: Scope, segments: list[str]) -> _One:
 
 
 def _checked_query(query: bytes) -> str:
-    text = query.decode("latin-1")
+    text = decode_utf8(query)
     decode_percent(text)
     if text.count("&") >= 64:
         raise InvalidContext("more than 64 query parameters")
@@ -186,7 +198,7 @@ def _matches(scope: Scope, answer: Answer) -> bool:
     )
 
 
-def _failed(text: str, error: NearcastError) -> bytes:
+def _problem_of(text: str, error: NearcastError) -> bytes:
     document = {"status": status_of(error), "key": text, "problem": problem(error)}
     try:
         return orjson.dumps(document)

@@ -9,7 +9,7 @@ from urllib.parse import unquote_to_bytes
 import orjson
 from starlette.types import Receive, Scope, Send
 
-from precompute.errors import InvalidKey, InvalidRequest
+from precompute.errors import InvalidRequest
 
 Header = tuple[bytes, bytes]
 
@@ -70,24 +70,29 @@ def path_segments(scope: Scope, prefix: str) -> list[str]:
     """The decoded segments of the path behind `prefix`; an encoded slash stays inside its segment.
 
     Raises:
-        InvalidKey: a percent sign that encodes nothing, or bytes that are not UTF-8.
+        InvalidRequest: a percent sign that encodes nothing, or bytes that are not UTF-8.
     """
     raw = scope.get("raw_path") or scope["path"].encode()
-    path = raw.split(b"?", 1)[0].decode("latin-1")
+    path = decode_utf8(raw.split(b"?", 1)[0])
     return [decode_percent(segment) for segment in path.removeprefix(prefix).split("/")]
 
 
 def decode_percent(text: str) -> str:
     """Undoes percent-encoding strictly; raises as `path_segments` does."""
-    if "%" not in text and text.isascii():
+    if "%" not in text:
         return text
     for piece in text.split("%")[1:]:
         if len(piece) < 2 or not all(c in "0123456789abcdefABCDEF" for c in piece[:2]):
-            raise InvalidKey(f"bad percent-encoding in {text[:80]!r}: write %XX with two hex digits")
+            raise InvalidRequest(f"bad percent-encoding in {text[:80]!r}: write %XX with two hex digits")
+    return decode_utf8(unquote_to_bytes(text))
+
+
+def decode_utf8(raw: bytes) -> str:
+    """Text from bytes; raises as `path_segments` does."""
     try:
-        return unquote_to_bytes(text.encode("latin-1").decode("latin-1")).decode()
+        return raw.decode()
     except UnicodeDecodeError:
-        raise InvalidKey(f"{text[:80]!r} does not decode to UTF-8") from None
+        raise InvalidRequest(f"{raw[:80]!r} is not UTF-8") from None
 
 
 def reason(status: int) -> str:
