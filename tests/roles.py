@@ -1,4 +1,4 @@
-"""The processes of the core, as a user would run them."""
+"""The processes of the system, as a user would run them."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ getattr(import_module(module), function)(from_environment(), *map(int, rest))
 _ENTRIES = {
     "worker": ("workers.app", "run_worker", "ready for tasks"),
     "scheduler": ("workers.scheduler", "run_scheduler", "scheduling for"),
+    "edge": ("edge.server", "run", "listening on"),
     "refresher": ("workers.refresher", "run_refresher", "following the update logs"),
 }
 
@@ -56,7 +57,7 @@ class Role:
 
 @contextmanager
 def role(name: str, settings: Settings, *arguments: int) -> Iterator[Role]:
-    """Runs `worker`, `scheduler` or `refresher` until the end of the block, from the moment it is ready."""
+    """Runs `worker`, `scheduler`, `refresher` or `edge` until the end of the block, from the moment it is ready."""
     module, function, ready = _ENTRIES[name]
     given = settings.model_dump(exclude_unset=True)
     environment = {f"NEARCAST_{field.upper()}": str(value) for field, value in given.items()}
