@@ -261,6 +261,33 @@ def test_a_watch_outlives_a_restart() -> None:
     assert freshness.verdict(watch, 1, (0, 5)) is Verdict.CHANGED
 
 
+def test_what_was_made_from_a_deleted_row_is_known() -> None:
+    """A deletion is a change that also says so; a later change of the row does not take it back."""
+    freshness = _fresh()
+    watch = freshness.watch(VIEWS, ["UA1", "EWR"])
+    table = freshness.tables["weather"]
+
+    table.note(b"EWR", 10)
+    assert not freshness.is_deleted(watch, (0, 5))
+    table.note(b"EWR", 11, gone=True)
+    table.note(b"EWR", 12)
+
+    assert freshness.verdict(watch, 1, (0, 5)) is Verdict.CHANGED
+    assert freshness.is_deleted(watch, (0, 5))
+    assert not freshness.is_deleted(watch, (0, 11))
+
+
+def test_a_restart_forgets_deletions_with_everything_else() -> None:
+    """Below the floor an entry is unknown; above it, only what was read since counts."""
+    freshness = _fresh()
+    watch = freshness.watch(VIEWS, ["UA1", "EWR"])
+    freshness.tables["weather"].note(b"EWR", 11, gone=True)
+
+    freshness.tables["weather"].restart(floor=20, position=20)
+
+    assert not freshness.is_deleted(watch, (0, 20))
+
+
 @pytest.mark.parametrize("slots", [0, -1, 3, 1000])
 def test_the_number_of_slots_is_a_power_of_two(slots: int) -> None:
     """Anything else would leave slots unused, or none at all."""

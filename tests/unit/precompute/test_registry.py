@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import msgspec
+import numpy as np
 import pytest
 
 from precompute.errors import ModelRejected, VersionMissing
@@ -111,6 +112,23 @@ def test_a_file_with_another_content_is_never_served() -> None:
     """The bytes must have the SHA-256 of the publish, even if they are a good model."""
     with pytest.raises(ModelRejected, match="does not have its SHA-256"):
         load_servable(PROJECT, "score", _record(MLP), onnx_models.mlp(seed=1))
+
+
+def test_a_model_that_refuses_made_up_rows_can_be_served(caplog: pytest.LogCaptureFixture) -> None:
+    """An encoder that knows only its categories, as scikit-learn exports them, fails on empty strings and on nothing
+    else: that it cannot be warmed up is said, and no reason to refuse it."""
+    project = parse(
+        "[project]\nname='p'\n[views.flight.fields]\ncarrier='string'\n"
+        "[models.code]\nkey=['flight']\ninputs={carrier='flight.carrier'}\n"
+    )
+    picky = onnx_models.strict_one_hot()
+
+    check(project, project.model("code"), "default", picky)
+    servable = load_servable(project, "code", _record(picky), picky)
+
+    hot = servable.session.run({"carrier": np.array(["DL"], object)})["hot"]
+    assert np.asarray(hot).tolist() == [[0.0, 1.0]]
+    assert "model 'code' is not warmed up" in caplog.text
 
 
 @pytest.mark.parametrize(("record", "blob"), [(None, MLP), (_record(MLP), None)])
