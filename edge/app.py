@@ -26,6 +26,7 @@ from edge.serving import Serving
 from edge.stats import Stats
 from edge.warmth import warm
 from edge.write_back import WriteBack
+from precompute.keys import ORDERS
 from precompute.manifest import Project
 from precompute.settings import Settings
 
@@ -51,7 +52,7 @@ class Edge:
         self._writes = Link(settings.primary_url, timeout_s=timeout_s, name="nearcast-edge-write")
         self._replica = Replica(self._reads)
         self.serving = Serving(project, self._replica)
-        self.follower = Follower(self._logs, list(project.views), self.serving.look)
+        self.follower = Follower(self._logs, [*project.views, ORDERS], self.serving.look)
         self.write_back = WriteBack(self._writes, max_waiting=settings.max_write_backs)
         self.hot = HotKeys(list(project.models), self._writes, settings.hot_flush_s)
         self.ladder = Ladder(

@@ -38,10 +38,11 @@ class Held:
         self.servable = servable
         self.body = entry.body
         self.epoch = entry.epoch
-        self.as_of = entry.as_of
+        # One order may be about the whole model, another about this key: two slots, one log.
+        self.as_of = (*entry.as_of, *entry.as_of[-1:])
         self.computed_ms = entry.computed_ms
         self.fresh_until_ms = entry.computed_ms + lifetime_ms(model.policy, key.text)
-        self.watch: Watch = freshness.watch([d.view for d in model.dependencies], entities)
+        self.watch: Watch = freshness.watch(model.watched_views, model.watched(key))
         self.etag = b'"' + xxhash.xxh3_64_hexdigest(entry.body).encode() + b'"'
         self.tags = _tags(servable, entities)
 

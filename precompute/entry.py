@@ -1,15 +1,15 @@
 """The stored form of a prediction.
 
     format  u8      this layout
-    count   u8      dependencies
+    count   u8      update ids
     epoch   u32     32 bits of the primary's replication id
     computed u64    ms since 1970
-    as-of   u64 x count   update ids, in the order of the model's dependencies
+    as-of   u64 x count   update ids, in the order of the model's dependencies; last that of the orders log
     body    the ready-made JSON
 
 The body begins with its identity (model, version, variant, key), which only the right key can produce; it is
 compared on every read, so a mixed-up connection or slot cannot hand one caller another's prediction. 14 bytes and
-8 per dependency keep a 150-byte body with three dependencies in the 192-byte class of Redis' allocator.
+8 per id keep a 150-byte body with two dependencies in the 192-byte class of Redis' allocator.
 """
 
 from __future__ import annotations

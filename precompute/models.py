@@ -9,7 +9,7 @@ from typing import Literal
 
 from precompute.context import ContextField, canonical_context, parse_context
 from precompute.errors import InvalidKey
-from precompute.keys import canonical_part, split_parts
+from precompute.keys import ORDERS, canonical_part, split_parts
 from precompute.outputs import OutputRule
 
 #: Stands for the entity itself where a view lists keys.
@@ -137,9 +137,23 @@ class Model:
         parts = key.parts
         return tuple([d.entity_of(parts) for d in self.dependencies])
 
+    @property
+    def watched_views(self) -> tuple[str, ...]:
+        """The logs whose records can make a prediction stale, one for each of `watched`."""
+        return (*(d.view for d in self.dependencies), ORDERS, ORDERS)
+
+    def watched(self, key: Key) -> tuple[str, ...]:
+        """Whose changes make the prediction of this key stale: its entities, the model as ordered, the key as ordered."""
+        return (*self.entities(key), self.name, ordered_key(self.name, key.text))
+
     def shape(self) -> str:
         """The key's shape, for people."""
         return ":".join(f"<{part}>" for part in self.key)
+
+
+def ordered_key(model: str, key: str) -> str:
+    """How a record of the orders log names one key of a model; a model alone stands for all its keys."""
+    return f"{model}/{key}"
 
 
 def dependency(view: str, template: str, key: tuple[str, ...]) -> Dependency:

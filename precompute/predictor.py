@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from precompute import outputs
 from precompute.entry import Entry, header, identity_prefix, tail
 from precompute.errors import PermanentError, StoreUnavailable
-from precompute.keys import row_key
+from precompute.keys import ORDERS, row_key
 from precompute.layouts import Layouts, layout_commands
 from precompute.manifest import Project
 from precompute.models import Key, Model
@@ -90,6 +90,7 @@ class Predictor:
         self._layouts = layouts
         model = servable.model
         self._views = [d.view for d in model.dependencies]
+        self._logs = [*self._views, ORDERS]
         current = {view: layouts.current(view) for view in self._views}
         self._assembler = Assembler(project, model, current, servable.session.signature)
         #: Bytes read for one key, texts not counted.
@@ -110,7 +111,7 @@ class Predictor:
             indexes.append(np.array(index, np.intp))
             rows += [row_key(dependency.view, entity) for entity in seen]
         reads: list[Command] = [("MGET", *rows[at : at + READ_ROWS]) for at in range(0, len(rows), READ_ROWS)]
-        commands = [*as_of_commands(self._views), *reads, *layout_commands(self._views)]
+        commands = [*as_of_commands(self._logs), *reads, *layout_commands(self._views)]
         return Plan(keys, entities, indexes, commands)
 
     def complete(self, plan: Plan, replies: Sequence[Reply], now_ms: int) -> Batch:
@@ -123,7 +124,7 @@ class Predictor:
         Raises:
             StoreUnavailable: the server answered with errors.
         """
-        known, views = 1 + len(self._views), len(self._views)
+        known, views = 1 + len(self._logs), len(self._views)
         as_of = parse_as_of(replies[:known])
         values = [row for reply in replies[known : len(replies) - views] for row in _rows(reply)]
         rows = self._rows_by_view(plan, values, replies[len(replies) - views :])

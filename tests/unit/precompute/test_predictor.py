@@ -127,6 +127,7 @@ def test_the_plan_reads_the_logs_first_and_the_layouts_last() -> None:
         ("INFO", "replication"),
         ("XINFO", "STREAM", "u:{user}"),
         ("XINFO", "STREAM", "u:{shop}"),
+        ("XINFO", "STREAM", "u:{!}"),
         ("MGET", "f:{user}:u1", "f:{user}:u2", "f:{shop}:s1", "f:{shop}:s2"),
         ("HGETALL", "s:{user}"),
         ("HGETALL", "s:{shop}"),
@@ -161,7 +162,7 @@ def test_an_answer_names_what_it_is_and_what_it_knows() -> None:
     }
     stored = batch.header + batch.entry(0).body
     assert decode(stored, identity("score", 4, "default", "u0:s0")) == batch.entry(0)
-    assert (batch.as_of.epoch, batch.as_of.ids) == (0x2A, ((NOW_MS << 20) | 3, 0))
+    assert (batch.as_of.epoch, batch.as_of.ids) == (0x2A, ((NOW_MS << 20) | 3, 0, 0))
 
 
 def test_a_key_without_its_rows_costs_no_other_key() -> None:
@@ -200,22 +201,13 @@ inputs = { carrier = "flight.carrier" }
     carriers = ["UA", "DL", "XX", "UA", "DL", "YY", "UA"]
     for i, carrier in enumerate(carriers):
         replies.put("flight", f"f{i}", carrier=carrier)
-    predictor = Predictor(project, _unwarmed(project, refusing), Layouts(project))
+    predictor = Predictor(project, _servable(project, "code", refusing), Layouts(project))
 
     batch = _predict(predictor, replies, [project.model("code").parse_key(f"f{i}") for i in range(len(carriers))])
 
     failed = [i for i, body in enumerate(batch.bodies) if isinstance(body, PermanentError)]
     assert failed == [2, 5]
     assert [answer["hot"] for answer in _outputs(batch)] == [[1, 0], [0, 1], [1, 0], [0, 1], [1, 0]]
-
-
-def _unwarmed(project: Project, content: bytes) -> Servable:
-    """A servable that was not warmed up, because it refuses made-up rows."""
-    from precompute.outputs import default_rules
-    from precompute.runtime import Session
-
-    session = Session.load(content)
-    return Servable(project.model("code"), "default", 4, session, default_rules(session.signature))
 
 
 def test_texts_reach_the_model() -> None:
