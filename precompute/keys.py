@@ -171,7 +171,8 @@ def blob_key(sha256: str) -> str:
 
 
 REGISTRY_LOG = "model:log"
-#: Stands among the views of an update log for what people order by hand: a model, or one key of it, to be computed anew.
+#: Stands among the views of an update log for what people order by hand: that a model, or one key of it, be computed
+#: anew.
 ORDERS = "!"
 HEARTBEAT = "hb"
 JOBS = "jobs:all"

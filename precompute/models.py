@@ -143,7 +143,7 @@ class Model:
         return (*(d.view for d in self.dependencies), ORDERS, ORDERS)
 
     def watched(self, key: Key) -> tuple[str, ...]:
-        """Whose changes make the prediction of this key stale: its entities, the model as ordered, the key as ordered."""
+        """Whose changes make the prediction of this key stale: its entities, and orders for its model or itself."""
         return (*self.entities(key), self.name, ordered_key(self.name, key.text))
 
     def shape(self) -> str:
