@@ -111,10 +111,13 @@ class Ladder:
         """Step 1, without waiting for anything."""
         if ask.revalidate:
             return None
-        held = self.memory.get(ask.name)
-        if held is None or not self._is_fresh(held, self._now_ms()):
-            return None
-        return self._answer(held, Tier.MEMORY, "")
+        held = self.hit(ask.name, self._now_ms())
+        return self._answer(held, Tier.MEMORY, "") if held is not None else None
+
+    def hit(self, name: str, now_ms: int) -> Held | None:
+        """What memory has under an entry's key, if it is fresh."""
+        held = self.memory.get(name)
+        return held if held is not None and self._is_fresh(held, now_ms) else None
 
     async def _from_replica(self, ask: Ask) -> Answer | None:
         """Steps 2 and 3."""
@@ -205,7 +208,8 @@ class Ladder:
         fit = [(h.stale_for_ms(self._freshness, now_ms), h) for h in candidates if not h.is_deleted(self._freshness)]
         if not window_ms or not fit:
             return None
-        age_ms, held = min(fit, key=lambda pair: pair[0])
+        # Only the latest change of an entity is known, so that two versions may seem stale for equally long.
+        age_ms, held = min(fit, key=lambda pair: (pair[0], -pair[1].computed_ms))
         return held if age_ms <= window_ms else None
 
     def _held(self, ask: Ask, value: bytes) -> Held | None:

@@ -47,6 +47,7 @@ class Follower:
         self._link = link
         self._views = views
         self._positions: dict[bytes, str] = {}
+        self._settled = dict.fromkeys(views, 0)
         self._on_registry = on_registry
         self._task: asyncio.Task[None] | None = None
         self._caught_up = asyncio.Event()
@@ -104,7 +105,7 @@ class Follower:
         """Learns where the logs stand; keeps what the tables know if nothing can have been missed."""
         epoch, states = self._parse_state(await self._link.run(self._state_commands()))
         tables = self.freshness.tables
-        if self.freshness.epoch == epoch and not any(_missed(tables[v].position, states[v]) for v in self._views):
+        if self.freshness.epoch == epoch and not self._may_have_missed(states):
             return
         self.restarts += 1
         self.freshness.epoch = None
@@ -115,23 +116,36 @@ class Follower:
         # A log may end before its last id: records can be deleted, and trimmed while we read.
         while any(tables[v].position < states[v].last for v in self._views) and await self._read(block_ms=None):
             pass
+        now, later = self._parse_state(await self._link.run(self._state_commands()))
+        if now != epoch:
+            raise StoreUnavailable("the primary's history changed while its logs were read")
         for view, state in states.items():
             tables[view].position = max(tables[view].position, state.last)
+            # What was trimmed while we read is as unknown as what was trimmed before.
+            tables[view].floor = max(state.floor, later[view].floor)
+        self._settle()
         self.freshness.epoch = epoch
         self._caught_up.set()
 
     async def _step(self) -> None:
         """One wait for news, and one look at whether history is still the same."""
-        tables = self.freshness.tables
-        before = {view: tables[view].position for view in self._views}
         await self._read(BLOCK_MS)
         epoch, states = self._parse_state(await self._link.run(self._state_commands()))
-        # Where we stood before counts as well: the read itself jumps over a gap without a word.
-        if epoch != self.freshness.epoch or any(
-            _missed(before[v], states[v]) or _missed(tables[v].position, states[v]) for v in self._views
-        ):
+        if epoch != self.freshness.epoch or self._may_have_missed(states):
             log.warning("records may have been missed: reading the update logs again")
+            self.freshness.epoch = None
             await self._begin()
+        else:
+            self._settle()
+
+    def _may_have_missed(self, states: dict[str, LogState]) -> bool:
+        # A read jumps over a gap without a word, so where we stood before it counts as well.
+        tables = self.freshness.tables
+        return any(_missed(self._settled[v], s) or _missed(tables[v].position, s) for v, s in states.items())
+
+    def _settle(self) -> None:
+        """Everything up to where we stand has been read without a gap."""
+        self._settled = {view: self.freshness.tables[view].position for view in self._views}
 
     def _state_commands(self) -> list[Command]:
         return [*as_of_commands(self._views), ("GET", HEARTBEAT)]

@@ -14,6 +14,8 @@ from precompute.predictions import lifetime_ms
 from precompute.predictor import Servable
 from precompute.updates import milliseconds
 
+#: An update id and what is watched for it: two integers and a tuple, measured.
+_ID_BYTES = 120
 _NO_TAG = re.compile(r"[^ -~]|,")
 
 
@@ -30,6 +32,7 @@ class Held:
         "servable",
         "tags",
         "watch",
+        "wire",
     )
 
     def __init__(self, servable: Servable, key: Key, entry: Entry, freshness: Freshness) -> None:
@@ -45,11 +48,13 @@ class Held:
         self.watch: Watch = freshness.watch(model.watched_views, model.watched(key))
         self.etag = b'"' + xxhash.xxh3_64_hexdigest(entry.body).encode() + b'"'
         self.tags = _tags(servable, entities)
+        #: The constant part of a hit's response, once somebody has needed it.
+        self.wire: bytes | None = None
 
     @property
     def size(self) -> int:
         """Bytes that differ from entry to entry."""
-        return len(self.body) + len(self.tags) + 8 * len(self.as_of)
+        return len(self.body) + len(self.tags) + _ID_BYTES * len(self.as_of)
 
     def verdict(self, freshness: Freshness) -> Verdict:
         """What the rule says, TTL aside."""

@@ -108,9 +108,9 @@ class Live:
         return flight
 
     async def close(self) -> None:
-        """Waits for what is under way."""
-        while self._tasks:
-            await asyncio.gather(*self._tasks, return_exceptions=True)
+        """Waits for what is under way or waiting."""
+        while self._flights or self._tasks:
+            await asyncio.gather(asyncio.sleep(0), *self._tasks, return_exceptions=True)
 
     def _open(self, predictor: Predictor) -> _Lane:
         idle = [p for p, lane in self._lanes.items() if not lane.waiting and not lane.under_way]

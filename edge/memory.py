@@ -15,7 +15,7 @@ from collections import deque
 from typing import Generic, Protocol, TypeVar
 
 #: What one entry costs beside its value's size and its key: node, held answer, tuples and dictionary slot, measured.
-OVERHEAD_BYTES = 700
+OVERHEAD_BYTES = 500
 _SMALL_SHARE = 0.1
 _MOST_HITS = 3
 #: Remembered names and removed nodes below this number are not worth a thought.
