@@ -56,6 +56,12 @@ class Serving:
             raise VersionMissing(f"model {model!r}: nothing published for variant {chosen!r} yet")
         return found
 
+    def default_version(self, model: str) -> int | None:
+        """The version that answers requests which name no variant; None if there is none."""
+        declared = self.project.models.get(model)
+        found = self._predictors.get((model, declared.default_variant)) if declared else None
+        return found.servable.version if found else None
+
     def servables(self) -> Sequence[Servable]:
         """Everything loaded."""
         return [p.servable for p in self._predictors.values()]

@@ -58,10 +58,14 @@ class Stats:
 
     def answered(self, model: str, tier: Tier, seconds: float) -> None:
         """One key was answered."""
+        self.histogram(model, tier).observe(seconds)
+
+    def histogram(self, model: str, tier: Tier) -> Histogram:
+        """The durations of one model and tier."""
         histogram = self.answers.get((model, tier))
         if histogram is None:
             histogram = self.answers[model, tier] = Histogram()
-        histogram.observe(seconds)
+        return histogram
 
     def failed(self, model: str, status: int) -> None:
         """One key was not answered."""
