@@ -1,6 +1,6 @@
 """How a request is answered: from the nearest tier that has something fresh.
 
-1. `memory`, this process: if fresh, answer.
+1. `memory`, this process: if fresh, answer. A key that was found to have no row is refused from here as well.
 2. `replica`, the Redis near us, reads of one loop turn gathered: if fresh, keep it in memory and answer.
 3. An answer that stopped being fresh only just now (`stale_while_revalidate_s`) is given as `stale`, while 4 goes on.
 4. `live`: one flight for each key reads the features and runs the model; the result is kept and written back.
@@ -20,6 +20,7 @@ from dataclasses import dataclass
 
 import orjson
 
+from edge.absent import SHARE, AbsentKeys
 from edge.held import Held
 from edge.live import Live
 from edge.memory import Memory
@@ -90,6 +91,7 @@ class Ladder:
         max_waiting: int,
     ) -> None:
         self.memory = memory
+        self.absent = AbsentKeys(memory.max_bytes // SHARE, freshness, lag_s, now_ms)
         self.live = Live(replica, self._landed, now_ms, max_waiting=max_waiting)
         self._replica = replica
         self._freshness = freshness
@@ -105,7 +107,12 @@ class Ladder:
             PermanentError: the prediction cannot be computed.
             TransientError: not now, and there is nothing older that may be served.
         """
-        return self.from_memory(ask) or await self._from_replica(ask) or await self._from_live(ask)
+        found = self.from_memory(ask)
+        if found is not None:
+            return found
+        if not ask.revalidate:
+            self.absent.refuse(ask.name, ask.predictor.servable.model.policy)
+        return await self._from_replica(ask) or await self._from_live(ask)
 
     def from_memory(self, ask: Ask) -> Answer | None:
         """Step 1, without waiting for anything."""
@@ -121,7 +128,7 @@ class Ladder:
 
     async def _from_replica(self, ask: Ask) -> Answer | None:
         """Steps 2 and 3."""
-        before = self.memory.get(ask.name)
+        before = self._undeleted(ask.name)
         why = _why(ask, before)
         candidates = [] if before is None else [before]
         try:
@@ -137,6 +144,14 @@ class Ladder:
             candidates.append(held)
             self._keep_for_later(ask, before, held)
         return self._revalidating(ask, candidates, why)
+
+    def _undeleted(self, name: str) -> Held | None:
+        """What memory has; an answer made from a row that is gone is not even kept."""
+        held = self.memory.get(name)
+        if held is not None and held.is_deleted(self._freshness):
+            self.memory.remove(name)
+            return None
+        return held
 
     def _keep_for_later(self, ask: Ask, before: Held | None, held: Held) -> None:
         """A stale entry is worth memory only where the policy may serve it."""
@@ -237,6 +252,7 @@ class Ladder:
                 self.memory.put(name, Held(servable, key, batch.entry(i), self._freshness))
             else:
                 self.memory.remove(name)
+            self.absent.learn(name, servable.model, key, batch.bodies[i], batch.as_of)
         self._write_back.offer(servable, batch)
 
     def _answer(self, held: Held, tier: Tier, why: str) -> Answer:

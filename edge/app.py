@@ -11,6 +11,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp
 
+from edge.absent import SHARE
 from edge.answer import Ladder
 from edge.api.guard import Guard
 from edge.api.predict import PREFIX, Predict
@@ -45,7 +46,7 @@ class Edge:
         timeout_s = settings.redis_timeout_s
         self.settings = settings
         self.stats = Stats()
-        self.memory: Memory[Held] = Memory(settings.memory_max_bytes)
+        self.memory: Memory[Held] = Memory(settings.memory_max_bytes * SHARE // (SHARE + 1))
         self._reads = Link(settings.read_url, timeout_s=timeout_s, name="nearcast-edge-read")
         # The follower's reads wait for news on purpose.
         self._logs = Link(settings.read_url, timeout_s=timeout_s + BLOCK_MS / 1000, name="nearcast-edge-follow")

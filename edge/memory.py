@@ -77,6 +77,11 @@ class Memory(Generic[V]):
             node.hits += 1
         return node.value
 
+    def peek(self, key: str) -> V | None:
+        """The value, for somebody who only looks."""
+        node = self._nodes.get(key)
+        return None if node is None else node.value
+
     def put(self, key: str, value: V) -> None:
         """Keeps a value, making room if need be; one too large for the tier is not kept."""
         if _weight(key, value) > self.max_bytes // 2:

@@ -67,6 +67,7 @@ class EdgeCollector(Collector):
                 "Stored entries that were not what their key promises.",
                 stats.corrupt_entries,
             ),
+            ("absent_hits", "Requests for keys known to have no row.", edge.ladder.absent.hits),
             ("revalidations_shed", "Background recomputations refused for load.", stats.revalidations_shed),
             ("memory_evictions", "Entries pushed out of the memory tier.", edge.memory.evictions),
             ("live_rows", "Rows computed on demand.", live.rows),

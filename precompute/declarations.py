@@ -165,6 +165,7 @@ class PolicyTable(_Table):
     max_age_s: _NotNegative = 0.0
     max_lag_s: _Positive = 10.0
     default: dict[str, Any] | None = None
+    negative_ttl_s: _NotNegative = 1.0
     refresh: Literal["value", "always", "never"] = "value"
 
 

@@ -76,6 +76,8 @@ class Policy:
     max_age_s: float = 0.0
     #: An edge whose replica is further behind than this answers nothing as fresh.
     max_lag_s: float = 10.0
+    #: How long an edge remembers that a key has no row, unless the row comes; 0 for not at all.
+    negative_ttl_s: float = 1.0
     default: Mapping[str, object] | None = None
     refresh: Literal["value", "always", "never"] = "value"
 
