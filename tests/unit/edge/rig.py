@@ -107,6 +107,11 @@ class FakeReplica:
         self.runs.append(list(commands))
         return asyncio.ensure_future(self._answered([self._reply(command) for command in commands]))
 
+    async def asked(self, pipelines: int) -> None:
+        """Waits until so many pipelines have been asked for."""
+        while len(self.runs) < pipelines:  # noqa: ASYNC110  (an event for each number would hide the point)
+            await asyncio.sleep(0)
+
     async def _answered(self, replies: list[Reply]) -> list[Reply]:
         error = self.error
         await self.gate.wait()

@@ -239,7 +239,7 @@ class TestStaleWhileRevalidate:
 
     @pytest.mark.parametrize(("changed_ms", "now_ms"), [(None, 120_000), (10_500, 20_000)])
     async def test_the_newest_candidate_is_given(self, changed_ms: int | None, now_ms: int) -> None:
-        """The replica may have a newer one than memory, whether they have expired or the same change made both stale."""
+        """The replica may have a newer one than memory, expired or made stale by the same change."""
         rig = Rig(policy=SWR)
         rig.store(98.0)
         await rig.answer()
@@ -389,8 +389,7 @@ async def test_who_asks_after_a_change_is_not_given_a_flight_from_before_it() ->
     rig = Rig()
     rig.replica.gate.clear()
     early = asyncio.create_task(rig.ladder._from_live(rig.ask()))
-    while not rig.replica.runs:
-        await asyncio.sleep(0)
+    await rig.replica.asked(1)
     rig.change(5, v=[7.0, 7.0])
     late = asyncio.create_task(rig.ladder._from_live(rig.ask()))
     await asyncio.sleep(0)

@@ -386,6 +386,7 @@ def test_a_replica_says_how_far_behind_it_is(info: bytes, lag_s: float | None) -
 
 
 def state(first: int, last: int, length: int = 1) -> LogState:
+    """A log's beginning, end and length."""
     return LogState(first, last, length, first)
 
 

@@ -81,8 +81,7 @@ async def test_a_batch_has_a_limit_and_the_rest_goes_at_once() -> None:
     bench.rig.replica.gate.clear()
 
     flights = bench.predict(*range(300))
-    while len(bench.rig.replica.runs) < MAX_UNDER_WAY:
-        await asyncio.sleep(0)
+    await bench.rig.replica.asked(MAX_UNDER_WAY)
     bench.rig.replica.gate.set()
     await asyncio.gather(*flights)
 

@@ -19,6 +19,7 @@ class Value:
 
 
 def weight(key: str, value: Value) -> int:
+    """What it counts as."""
     return value.size + len(key) + OVERHEAD_BYTES
 
 
@@ -27,6 +28,7 @@ ROOM = 100 * weight("k00", Value())
 
 
 def kept(memory: Memory[Value], keys: list[str]) -> list[str]:
+    """Those of the keys that are there, without counting as a hit."""
     return [key for key in keys if key in memory._nodes]
 
 

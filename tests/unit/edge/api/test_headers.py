@@ -1,0 +1,108 @@
+"""What an answer's headers say."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from edge.answer import Answer
+from edge.api.headers import answer_headers, cache_control, cache_status, tag_headers
+from edge.held import Held
+from edge.stats import Tier
+from precompute.entry import Entry
+from tests.unit.edge.rig import EPOCH, NOW_MS, Rig, at
+
+
+def held(policy: str = "") -> Held:
+    """An entry of a model with this policy."""
+    rig = Rig(policy=policy)
+    entry = Entry(EPOCH, (at(0), at(0), 0), NOW_MS, b'{"a":1}')
+    return Held(rig.servable, rig.servable.model.parse_key("a:p"), entry, rig.freshness)
+
+
+def answer(tier: Tier, memory: str = "uri-miss", *, fresh_for_ms: int = 9_900) -> Answer:
+    """An answer of a tier, 2.5 seconds old."""
+    entry = None if tier is Tier.DEFAULT else held()
+    return Answer(b'{"a":1}', tier, memory, entry, 2500, fresh_for_ms)
+
+
+@pytest.mark.parametrize(
+    ("given", "status"),
+    [
+        (answer(Tier.MEMORY, ""), b"nearcast-memory; hit; ttl=9"),
+        (answer(Tier.REPLICA), b"nearcast-replica; hit; ttl=9, nearcast-memory; fwd=uri-miss; stored"),
+        (answer(Tier.REPLICA, "stale"), b"nearcast-replica; hit; ttl=9, nearcast-memory; fwd=stale; stored"),
+        (answer(Tier.LIVE), b"nearcast-replica; fwd=miss; stored, nearcast-memory; fwd=uri-miss; stored"),
+        (answer(Tier.LIVE, "request"), b"nearcast-replica; fwd=miss; stored, nearcast-memory; fwd=request; stored"),
+        (answer(Tier.STALE, fresh_for_ms=-1001), b"nearcast-memory; hit; ttl=-2; detail=stale"),
+        (answer(Tier.STALE, fresh_for_ms=-1), b"nearcast-memory; hit; ttl=-1; detail=stale"),
+        (answer(Tier.DEFAULT), b"nearcast-memory; fwd=uri-miss; detail=default"),
+    ],
+)
+def test_cache_status_tells_where_an_answer_came_from(given: Answer, status: bytes) -> None:
+    """RFC 9211: the cache nearest the origin first, each with a hit or why it went on."""
+    assert cache_status(given) == status
+
+
+def test_a_fresh_answer_can_be_validated_and_purged() -> None:
+    """Age in whole seconds, an ETag, the policy, the dependencies, and how long it took."""
+    headers = dict(answer_headers(answer(Tier.MEMORY, ""), 0.00123))
+
+    assert headers == {
+        b"content-type": b"application/json",
+        b"cache-status": b"nearcast-memory; hit; ttl=9",
+        b"server-timing": b"memory;dur=1.230",
+        b"age": b"2",
+        b"cache-control": b"public, max-age=0",
+        b"etag": held().etag,
+        b"surrogate-key": b"model:score thing:a place:p",
+        b"cache-tag": b"model:score,thing:a,place:p",
+        b"cache-groups": b'"model:score", "thing:a", "place:p"',
+    }
+
+
+@pytest.mark.parametrize("tier", [Tier.STALE, Tier.DEFAULT])
+def test_nobody_should_keep_what_is_not_fresh(tier: Tier) -> None:
+    """No store, no validator, no tags."""
+    headers = dict(answer_headers(answer(tier, fresh_for_ms=-5), 0.001))
+
+    assert headers[b"cache-control"] == b"no-store"
+    assert headers.keys().isdisjoint({b"etag", b"surrogate-key", b"cache-tag", b"cache-groups"})
+    assert (b"age" in headers) is (tier is Tier.STALE)
+
+
+@pytest.mark.parametrize(
+    ("policy", "fresh_for_s", "control"),
+    [
+        ("", 100, b"public, max-age=0"),
+        ("max_age_s = 30.0", 100, b"public, max-age=30"),
+        ("max_age_s = 30.0", 7, b"public, max-age=7"),
+        ("max_age_s = 30.0", -1, b"public, max-age=0"),
+        ("stale_while_revalidate_s = 5.0", 100, b"public, max-age=0, stale-while-revalidate=5"),
+        (
+            "max_age_s = 30.0, stale_while_revalidate_s = 5.0, stale_if_error_s = 60.0",
+            100,
+            b"public, max-age=30, stale-while-revalidate=5, stale-if-error=60",
+        ),
+    ],
+)
+def test_caches_outside_may_keep_what_the_policy_says(policy: str, fresh_for_s: int, control: bytes) -> None:
+    """And never longer than the answer is fresh here."""
+    assert cache_control(held(policy), fresh_for_s) == control
+
+
+def test_tags_are_spelled_for_each_kind_of_cache() -> None:
+    """One list of dependencies, three separators."""
+    assert tag_headers(held()) == [
+        (b"surrogate-key", b"model:score thing:a place:p"),
+        (b"cache-tag", b"model:score,thing:a,place:p"),
+        (b"cache-groups", b'"model:score", "thing:a", "place:p"'),
+    ]
+
+
+def test_an_age_is_never_rounded_up() -> None:
+    """A cache that adds its own time to it must not expire early for nothing."""
+    headers = dict(answer_headers(replace(answer(Tier.MEMORY, ""), age_ms=999), 0.0))
+
+    assert headers[b"age"] == b"0"
