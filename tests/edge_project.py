@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -73,19 +73,23 @@ class EdgeProject:
 
     @classmethod
     def publish(cls, directory: Path, pair: RedisPair, **settings: object) -> EdgeProject:
-        """Writes the project file, publishes the models, and waits until the replica has them."""
+        """This file's project with its models."""
+        files = {(model, variant): graph(model, variant) for model, variant in _PUBLISHED}
+        return cls.declare(directory, pair, MANIFEST, files, **settings)
+
+    @classmethod
+    def declare(
+        cls, directory: Path, pair: RedisPair, text: str, files: Mapping[tuple[str, str], bytes], **settings: object
+    ) -> EdgeProject:
+        """Writes a project file, publishes models by name and variant, and waits until the replica has them."""
         path = directory / "nearcast.toml"
-        path.write_text(MANIFEST)
-        chosen = Settings(
-            project=path,
-            primary_url=pair.primary_url,
-            replica_url=pair.replica_url,
-            **settings,  # type: ignore[arg-type]
-        )
+        path.write_text(text)
+        urls = {"primary_url": pair.primary_url, "replica_url": pair.replica_url}
+        chosen = Settings(project=path, **urls, **settings)  # type: ignore[arg-type]
         project, store = manifest.load(path), Store(pair.primary_url)
         it = cls(chosen, project, store, Features(store, project), Registry(store, project))
-        for model, variant in _PUBLISHED:
-            it.registry.publish(model, variant, graph(model, variant), now_ms=1)
+        for (model, variant), content in files.items():
+            it.registry.publish(model, variant, content, now_ms=1)
         it.replicate()
         return it
 
