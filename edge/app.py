@@ -25,16 +25,20 @@ from edge.metrics import MetricsPage
 from edge.replica import Replica
 from edge.serving import Serving
 from edge.stats import Stats
-from edge.warmth import warm
+from edge.warmth import Warmth
 from edge.write_back import WriteBack
 from precompute.keys import ORDERS
 from precompute.manifest import Project
 from precompute.settings import Settings
 
+from precompute.predictor import Servable
 log = logging.getLogger(__name__)
 
 
 def now_ms() -> int:
+#: A model file of 256 MB may take that long to arrive.
+FILE_TIMEOUT_S = 60.0
+
     """Wall clock, ms since 1970."""
     return time.time_ns() // 1_000_000
 
@@ -52,10 +56,13 @@ class Edge:
         self._logs = Link(settings.read_url, timeout_s=timeout_s + BLOCK_MS / 1000, name="nearcast-edge-follow")
         self._writes = Link(settings.primary_url, timeout_s=timeout_s, name="nearcast-edge-write")
         self._replica = Replica(self._reads)
-        self.serving = Serving(project, self._replica)
+        # Model files are large: whatever stood behind one would have to wait for it.
+        self._files = Link(settings.read_url, timeout_s=max(timeout_s, FILE_TIMEOUT_S), name="nearcast-edge-load")
+        self.serving = Serving(project, self._replica, Replica(self._files), self._switched)
         self.follower = Follower(self._logs, [*project.views, ORDERS], self.serving.look)
         self.write_back = WriteBack(self._writes, max_waiting=settings.max_write_backs)
         self.hot = HotKeys(list(project.models), self._writes, settings.hot_flush_s)
+        self.warmth = Warmth(self.memory, self._replica, self.follower.freshness, settings.warm_keys, now_ms)
         self.ladder = Ladder(
             self.memory,
             self._replica,
@@ -85,27 +92,30 @@ class Edge:
         await self._logs.open()
         self._opening = asyncio.create_task(self._writes.open_eventually())
         self.follower.start()
+        await self._files.open()
         await self.serving.refresh()
         self.serving.start()
         await self.follower.caught_up()
-        servables, limit = self.serving.servables(), self.settings.warm_keys
-        loaded = (
-            await warm(self.memory, self._replica, self.follower.freshness, servables, limit, now_ms()) if limit else 0
-        )
+        servables = self.serving.servables()
+        loaded = await self.warmth.load(servables)
         self.hot.start()
         self.ready = True
         log.info("ready: %d model version(s), %d entries in memory", len(servables), loaded)
 
     async def stop(self) -> None:
         """Stops taking part; what is under way is finished."""
+    def _switched(self, servable: Servable) -> None:
+        self.warmth.begin(servable)
+
         self.ready = False
         await self.live.close()
         await self.hot.stop()
         await self.serving.stop()
         await self.follower.stop()
         if self._opening is not None:
+        await self.warmth.stop()
             self._opening.cancel()
-        for link in (self._reads, self._logs, self._writes):
+        for link in (self._reads, self._logs, self._files, self._writes):
             await link.close()
 
     def application(self) -> ASGIApp:

@@ -1,16 +1,22 @@
-"""What this edge serves: the active versions of all models, loaded and warmed up, following the registry."""
+"""What this edge serves: the active versions of all models, loaded and warmed up, following the registry.
+
+Loading takes seconds, moving a pointer must not. So two more versions of each variant are kept ready: the one that a
+rollback would bring back, and its newest publish, which may be about to be rolled out. A pointer that moves to one of
+them is followed at once; otherwise the version before goes on answering until the new one is loaded.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
+from edge.pointers import Pointers, pointer_commands, standby
 from edge.replica import Replica
-from precompute.errors import InvalidRequest, NearcastError, VersionMissing
-from precompute.keys import active_key, layout_key, versions_key
+from precompute.errors import InvalidRequest, NearcastError, PermanentError, VersionMissing
+from precompute.keys import layout_key, versions_key
 from precompute.layouts import Layouts
 from precompute.manifest import Project
 from precompute.predictor import Predictor, Servable
@@ -22,20 +28,40 @@ log = logging.getLogger(__name__)
 
 #: The registry is looked at again this often, even if its log is silent.
 LOOK_AGAIN_S = 5.0
+#: A version of a model.
+Loadable = tuple[str, int]
 
 
 class Serving:
     """Predictors by model and variant; a version that does not load leaves the one before in place."""
 
-    def __init__(self, project: Project, replica: Replica) -> None:
+    def __init__(
+        self,
+        project: Project,
+        replica: Replica,
+        files: Replica | None = None,
+        on_switch: Callable[[Servable], None] = lambda servable: None,
+    ) -> None:
+        """Begins with nothing.
+
+        Args:
+            files: another connection for model files, behind which nothing urgent waits.
+            on_switch: told of a version that takes another one's place.
+        """
         self.project = project
         self._replica = replica
+        self._files = files or replica
+        self._on_switch = on_switch
         self._layouts = Layouts(project)
         self._predictors: dict[tuple[str, str], Predictor] = {}
+        self._loaded: dict[Loadable, Predictor] = {}
+        self._loading: dict[Loadable, asyncio.Task[None]] = {}
+        #: One at a time: nobody waits for what is only kept ready.
+        self._standby_turn = asyncio.Lock()
         self._news = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         #: Why a version could not be loaded, by model and version.
-        self.failures: dict[tuple[str, int], str] = {}
+        self.failures: dict[Loadable, str] = {}
 
     def predictor(self, model: str, variant: str | None = None) -> Predictor:
         """The predictor of a model's variant, by default the declared default one.
@@ -63,8 +89,12 @@ class Serving:
         return found.servable.version if found else None
 
     def servables(self) -> Sequence[Servable]:
-        """Everything loaded."""
+        """Everything that answers."""
         return [p.servable for p in self._predictors.values()]
+
+    def ready(self, model: str) -> list[int]:
+        """Versions of a model that could answer at once, active ones included."""
+        return sorted(version for name, version in self._loaded if name == model)
 
     def look(self) -> None:
         """The registry has changed: look again soon."""
@@ -76,9 +106,10 @@ class Serving:
 
     async def stop(self) -> None:
         """Stops following."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        tasks = [*self._loading.values(), *([self._task] if self._task else [])]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _run(self) -> None:
         while True:
@@ -89,56 +120,116 @@ class Serving:
                 pass
             self._news.clear()
             try:
-                await self.refresh()
+                await self._follow()
             except NearcastError as error:
                 log.warning("cannot read the registry: %s", error)
 
     async def refresh(self) -> None:
-        """Loads what has become active and drops what no longer is.
+        """Serves what is active, once it is loaded, and drops what no longer is.
 
         Raises:
             StoreUnavailable: the replica cannot be asked; everything stays as it was.
         """
-        await self._learn_layouts()
-        models = list(self.project.models)
-        info, *replies = await self._replica.run(
-            [("INFO", "replication"), *(("HGETALL", active_key(model)) for model in models)]
-        )
-        parse_epoch(info)  # Refuses a replica that is still empty.
-        wanted: set[tuple[str, str]] = set()
-        for model, flat in zip(models, replies, strict=True):
-            for variant, version in zip(checked(flat)[::2], checked(flat)[1::2], strict=True):
-                wanted.add((model, variant.decode()))
-                await self._serve(model, variant.decode(), int(version))
+        await asyncio.gather(*await self._follow())
+        await self._follow()
+
+    async def _follow(self) -> list[asyncio.Task[None]]:
+        """Moves the pointers to what is loaded, and begins to load the rest; the loads of what is active."""
+        found = await self._read()
+        urgent = [
+            task
+            for model, pointers in found.items()
+            for variant, version in pointers.active.items()
+            if (task := self._serve(model, variant, version)) is not None
+        ]
+        wanted = {(model, variant) for model, pointers in found.items() for variant in pointers.active}
         for gone in self._predictors.keys() - wanted:
             del self._predictors[gone]
+        await self._keep_ready(found)
+        return urgent
 
-    async def _learn_layouts(self) -> None:
-        views = list(self.project.views)
-        for view, flat in zip(views, await self._replica.run([("HGETALL", layout_key(v)) for v in views]), strict=True):
+    async def _read(self) -> dict[str, Pointers]:
+        models, views = list(self.project.models), list(self.project.views)
+        replies = await self._replica.run(
+            [
+                ("INFO", "replication"),
+                *(("HGETALL", layout_key(view)) for view in views),
+                *(command for model in models for command in pointer_commands(model)),
+            ]
+        )
+        parse_epoch(replies[0])  # Refuses a replica that is still empty.
+        layouts, rest = replies[1 : 1 + len(views)], replies[1 + len(views) :]
+        for view, flat in zip(views, layouts, strict=True):
             for number, text in zip(checked(flat)[::2], checked(flat)[1::2], strict=True):
                 self._layouts.learn(view, int(number), text)
+        return {model: Pointers.parse(*rest[3 * i : 3 * i + 3]) for i, model in enumerate(models)}
 
-    async def _serve(self, model: str, variant: str, version: int) -> None:
-        current = self._predictors.get((model, variant))
-        if current is not None and current.servable.version == version:
-            return
+    def _serve(self, model: str, variant: str, version: int) -> asyncio.Task[None] | None:
+        """Moves one pointer, or begins to load where it points."""
+        current, ready = self._predictors.get((model, variant)), self._loaded.get((model, version))
+        if ready is None:
+            return self._begin(model, version, urgent=True)
+        if current is not ready:
+            self._predictors[model, variant] = ready
+            log.info("serving %s version %d (variant %s)", model, version, variant)
+            if current is not None:
+                self._on_switch(ready.servable)
+        return None
+
+    async def _keep_ready(self, found: Mapping[str, Pointers]) -> None:
+        """Begins to load what may soon be wanted, and lets go of the rest."""
+        numbers = {model: pointers.latest() for model, pointers in found.items() if pointers.last}
+        replies = await self._replica.run([("HMGET", versions_key(m), *latest) for m, latest in numbers.items()])
+        keep = {(model, version) for model, pointers in found.items() for version in pointers.active.values()}
+        for model, reply in zip(numbers, replies, strict=True):
+            records = [msgspec.json.decode(text, type=Version) for text in checked(reply) if text is not None]
+            for version in standby(found[model], records):
+                keep.add((model, version))
+                if (model, version) not in self._loaded and (model, version) not in self.failures:
+                    self._begin(model, version, urgent=False)
+        for old in self._loaded.keys() - keep:
+            del self._loaded[old]
+        self.failures = {name: reason for name, reason in self.failures.items() if name in keep}
+
+    def _begin(self, model: str, version: int, *, urgent: bool) -> asyncio.Task[None]:
+        """The load of a version, which may be under way already."""
+        task = self._loading.get((model, version))
+        if task is None or task.done():
+            task = asyncio.create_task(self._load(model, version, urgent=urgent))
+            self._loading[model, version] = task
+            task.add_done_callback(lambda done: self._end(model, version, done))
+        return task
+
+    def _end(self, model: str, version: int, done: asyncio.Task[None]) -> None:
+        if self._loading.get((model, version)) is done:
+            del self._loading[model, version]
+        if (model, version) in self._loaded:
+            self.look()
+
+    async def _load(self, model: str, version: int, *, urgent: bool) -> None:
         try:
-            servable = await self._load(model, version)
+            if urgent:
+                servable = await self._fetch(model, version)
+            else:
+                async with self._standby_turn:
+                    servable = await self._fetch(model, version)
         except (NearcastError, msgspec.MsgspecError) as error:
             if self.failures.get((model, version)) != str(error):
                 log.error("cannot serve %s version %d: %s", model, version, error)
-            self.failures[model, version] = str(error)
+            # What is only kept ready is not tried again if that is known to be of no use.
+            if urgent or isinstance(error, PermanentError):
+                self.failures[model, version] = str(error)
             return
         self.failures.pop((model, version), None)
-        self._predictors[model, variant] = Predictor(self.project, servable, self._layouts)
-        log.info("serving %s version %d (variant %s)", model, version, variant)
+        self._loaded[model, version] = Predictor(self.project, servable, self._layouts)
+        if not urgent:
+            log.info("%s version %d is ready", model, version)
 
-    async def _load(self, model: str, version: int) -> Servable:
-        (text,) = await self._replica.run([("HGET", versions_key(model), version)])
+    async def _fetch(self, model: str, version: int) -> Servable:
+        (text,) = await self._files.run([("HGET", versions_key(model), version)])
         if checked(text) is None:
             raise VersionMissing(f"model {model!r} has no record of version {version}")
         sha256 = msgspec.json.decode(text, type=Version).sha256
-        record, blob = await self._replica.run(load_commands(model, version, sha256))
+        record, blob = await self._files.run(load_commands(model, version, sha256))
         # Loading optimises the graph, which may take seconds; others are being answered meanwhile.
         return await asyncio.to_thread(load_servable, self.project, model, checked(record), checked(blob))

@@ -1,22 +1,68 @@
-"""Fetches the hottest keys into memory before an edge says that it is ready."""
+"""Fetches the hottest keys into memory: before an edge says that it is ready, and when another version is served."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
 
 from edge.held import Held
 from edge.memory import Memory
-from edge.replica import SLICE, Replica
+from edge.replica import Replica
 from precompute.entry import decode, identity
-from precompute.errors import EntryCorrupt, PermanentError
+from precompute.errors import EntryCorrupt, NearcastError, PermanentError
 from precompute.freshness import Freshness, Verdict
 from precompute.keys import entry_key, hot_key
 from precompute.models import Key
 from precompute.predictor import Servable
 from precompute.store import checked
 
+log = logging.getLogger(__name__)
+
 #: Beyond this share, a less hot key would only push out a hotter one.
 _FULL = 0.95
+#: Keys of one turn of the event loop; requests are being answered meanwhile, and 64 take about half a millisecond.
+SLICE = 64
+
+
+class Warmth:
+    """Warms one edge's memory; while it serves, in the background."""
+
+    def __init__(
+        self, memory: Memory[Held], replica: Replica, freshness: Freshness, keys: int, now_ms: Callable[[], int]
+    ) -> None:
+        self._memory = memory
+        self._replica = replica
+        self._freshness = freshness
+        self._keys = keys
+        self._now_ms = now_ms
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def load(self, servables: Sequence[Servable]) -> int:
+        """As `warm`, with what this edge has."""
+        if not self._keys:
+            return 0
+        return await warm(self._memory, self._replica, self._freshness, servables, self._keys, self._now_ms())
+
+    def begin(self, servable: Servable) -> None:
+        """Loads one version's hot keys without anybody waiting for it."""
+        task = asyncio.create_task(self._loaded(servable))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def stop(self) -> None:
+        """Leaves off."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _loaded(self, servable: Servable) -> None:
+        try:
+            loaded = await self.load([servable])
+        except NearcastError as error:
+            log.warning("cannot warm %s version %d: %s", servable.model.name, servable.version, error)
+        else:
+            log.info("%s version %d: %d entries in memory", servable.model.name, servable.version, loaded)
 
 
 async def warm(
@@ -35,9 +81,8 @@ async def warm(
     loaded = 0
     for servable in servables:
         (names,) = await replica.run([("ZREVRANGE", hot_key(servable.model.name), 0, keys - 1)])
-        wanted = [key for name in checked(names) if (key := _parsed(servable, name)) is not None]
-        for at in range(0, len(wanted), SLICE):
-            part = wanted[at : at + SLICE]
+        for at in range(0, len(checked(names)), SLICE):
+            part = [key for name in names[at : at + SLICE] if (key := _parsed(servable, name)) is not None]
             stored = await replica.get([_name(servable, key) for key in part])
             for key, value in zip(part, stored, strict=True):
                 if value is not None and (held := _held(servable, key, value, freshness)) is not None:
