@@ -10,7 +10,7 @@ from urllib.parse import quote, urlencode, urlsplit
 
 import typer
 
-from deploy.cli.invocation import Invocation, invocation
+from deploy.cli.invocation import invocation
 from deploy.cli.show import Json, facts, show
 from precompute.errors import ConfigError, NearcastError, StoreUnavailable
 
@@ -61,7 +61,7 @@ def get(
     if variant:
         query["variant"] = variant
     path = f"/v1/predict/{quote(model, safe='')}/{quote(key, safe=':~,@+!*')}"
-    reply = ask(edge or _edge_url(invocation(ctx)), f"{path}?{urlencode(query)}" if query else path)
+    reply = ask(edge or invocation(ctx).edge_url, f"{path}?{urlencode(query)}" if query else path)
     head = {"tier": reply.tier, "age_s": reply.age_s, "took_ms": reply.took_ms}
     lines = [*head.items(), *((name, _plain(value)) for name, value in reply.body.items())]
     show({**head, "answer": reply.body}, lambda: facts(lines), as_json=as_json)
@@ -100,11 +100,6 @@ def _read(status: int, headers: Message, content: bytes) -> Reply:
     tier, _, duration = (headers.get("server-timing") or "?").partition(";dur=")
     age = headers.get("age")
     return Reply(tier, int(age) if age else None, float(duration) if duration else None, body)
-
-
-def _edge_url(call: Invocation) -> str:
-    settings = call.settings
-    return f"http://{f'[{settings.host}]' if ':' in settings.host else settings.host}:{settings.port}"
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -68,6 +68,12 @@ class Invocation:
 
         return load(self.settings.project)
 
+    @property
+    def edge_url(self) -> str:
+        """Where the edge of these settings answers."""
+        host = self.settings.host
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.settings.port}"
+
     @contextmanager
     def primary(self) -> Iterator[Store]:
         """The primary, once its version has been checked.

@@ -1,0 +1,1 @@
+"""Proof while running: what edges answer, held against what the primary says."""
