@@ -13,6 +13,7 @@ from starlette.types import ASGIApp
 
 from edge.absent import SHARE
 from edge.answer import Ladder
+from edge.api.admin import INVALIDATE, Invalidate
 from edge.api.guard import Guard
 from edge.api.predict import PREFIX, Predict
 from edge.follower import BLOCK_MS, Follower
@@ -128,6 +129,7 @@ class Edge:
             Route("/metrics", MetricsPage(self), methods=["GET", "HEAD"]),
         ]
         return Guard(Router(routes, redirect_slashes=False))
+            Route(INVALIDATE, Invalidate(self.serving.project, self._writes, self.settings, now_ms), methods=["POST"]),
 
     async def _live(self, request: Request) -> Response:
         return JSONResponse({"live": True})

@@ -16,6 +16,8 @@ hex of the UTF-8 byte). `~` needs no percent-encoding in a URL, so a key never h
 | `model:name:seq`           | string | last version number                                          |
 | `model:blob:sha256`        | string | one ONNX file                                                |
 | `model:log`                | stream | one record per publish and per change of a pointer           |
+| `orders:past`              | list   | what was invalidated by hand, by whom and why, newest first  |
+| `orders:refresh`           | list   | hot keys that an edge was told to have recomputed            |
 | `hot:{model}`              | zset   | key -> decayed request weight                                |
 | `hot:{model}:windows`      | list   | sketches flushed by edges, waiting to be merged              |
 | `hot:{model}:state`        | hash   | when they were merged last, total rate, error bound          |
@@ -183,6 +185,10 @@ def hot_key(model: str) -> str:
     """Decayed request weights of a model's hot keys."""
     return f"hot:{{{model}}}"
 
+ORDERS_PAST = "orders:past"
+ORDERED_REFRESHES = "orders:refresh"
+#: What the names of all entries begin with.
+ENTRY_PREFIX = "p:"
 
 def hot_windows_key(model: str) -> str:
     """Sketches that edges have flushed and nobody has merged yet."""

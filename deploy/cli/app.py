@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from deploy.cli import audit, check, features, get, hot, jobs, model, serve, up
+from deploy.cli import audit, check, features, get, hot, invalidate, jobs, model, serve, up
 from deploy.cli.invocation import Invocation
 
 #: Options that mean the same for every command, and are therefore understood before and behind its name.
@@ -88,6 +88,7 @@ app.add_typer(features.group, name="features")
 app.add_typer(model.group, name="model")
 app.add_typer(jobs.group, name="jobs")
 hot.register(app)
+invalidate.register(app)
 audit.register(app)
 get.register(app)
 up.register(app)

@@ -149,13 +149,17 @@ def get(ctx: typer.Context, view: ViewName, entity: Entity, as_json: Json = Fals
 
 @group.command(epilog="Example: nearcast features delete weather JFK")
 def delete(ctx: typer.Context, view: ViewName, entity: Entity, as_json: Json = False) -> None:
-    """Forget one row; predictions made from it are stale at once."""
+    """Forget one row, and the stored predictions made from it; edges stop using them at once."""
     from precompute.features import Features
+    from precompute.forget import forget
 
     call = invocation(ctx)
     with call.primary() as store:
         result = Features(store, call.project).delete(view, [entity])
-    show({"view": view, "entity": entity, "outcome": outcome(result)}, lambda: outcome(result), as_json=as_json)
+        with progress_bar("removing predictions", "entries") as advance:
+            removed = forget(store, call.project, view, [entity], advance).removed
+    document = {"view": view, "entity": entity, "outcome": outcome(result), "predictions_removed": removed}
+    show(document, lambda: f"{outcome(result)}; {removed:,} prediction(s) removed", as_json=as_json)
 
 
 def outcome(result: PutResult) -> str:

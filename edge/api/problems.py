@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import orjson
 from starlette.types import Send
 
+from edge.api.authority import NoAuthority, WrongToken
 from edge.api.wire import BodyTooLarge, Header, reason, send_response
 from precompute import errors
 
@@ -19,6 +20,8 @@ STATUSES: tuple[tuple[type[Exception], int, str], ...] = (
     (errors.InvalidContext, 400, "invalid-context"),
     (errors.FeatureMissing, 422, "feature-missing"),
     (errors.VersionMissing, 503, "nothing-published"),
+    (NoAuthority, 403, "no-admin-token"),
+    (WrongToken, 401, "wrong-token"),
     (BodyTooLarge, 413, "body-too-large"),
     (errors.InvalidRequest, 400, "invalid-request"),
     (errors.PermanentError, 422, "cannot-compute"),
