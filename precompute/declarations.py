@@ -18,6 +18,7 @@ from pydantic import (
 from precompute import views
 from precompute.context import ContextField, typed
 from precompute.errors import InvalidContext
+from precompute.job_table import JobTable
 from precompute.outputs import OutputRule
 
 #: What views, fields, models, variants and key parts may be called; they stand in Redis keys and in URLs.
@@ -164,8 +165,8 @@ class PolicyTable(_Table):
     stale_if_error_s: _NotNegative = 0.0
     max_age_s: _NotNegative = 0.0
     max_lag_s: _Positive = 10.0
-    default: dict[str, Any] | None = None
     negative_ttl_s: _NotNegative = 1.0
+    default: dict[str, Any] | None = None
     refresh: Literal["value", "always", "never"] = "value"
 
 
@@ -209,3 +210,4 @@ class Manifest(_Table):
     project: ProjectTable
     views: dict[_Name, ViewTable] = Field(min_length=1)
     models: dict[_Name, ModelTable] = Field(default_factory=dict)
+    jobs: dict[_Name, JobTable] = Field(default_factory=dict)

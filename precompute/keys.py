@@ -21,6 +21,9 @@ hex of the UTF-8 byte). `~` needs no percent-encoding in a URL, so a key never h
 | `hot:{model}`              | zset   | key -> decayed request weight                                |
 | `hot:{model}:windows`      | list   | sketches flushed by edges, waiting to be merged              |
 | `hot:{model}:state`        | hash   | when they were merged last, total rate, error bound          |
+| `hot:{model}:plan`         | string | what the refresher makes of them, as JSON; expires           |
+| `dead:{kind}`              | list   | records and entries that could not be read, newest first     |
+| `refresher:{name}`         | string | says that this refresher is alive; expires                   |
 | `jobs:all`                 | zset   | job id -> ms when it was started                             |
 | `jobs:{id}:record`         | string | what the job computes                                        |
 | `jobs:{id}:progress`       | hash   | its counters                                                 |
@@ -28,9 +31,15 @@ hex of the UTF-8 byte). `~` needs no percent-encoding in a URL, so a key never h
 | `jobs:{id}:done`           | string | a bit for each chunk that has been counted                   |
 | `jobs:{id}:attempts`       | hash   | chunk -> how often it was begun                              |
 | `jobs:{id}:failures`       | list   | the first keys that failed, with reasons                     |
+| `jobs:schedules`           | hash   | job declared by command -> what it is, as JSON               |
+| `jobs:pauses`              | hash   | declared job -> whether it is paused, and since when         |
+| `schedule:{name}:ledger`   | string | what its scheduler knows: last fire, open runs, as JSON      |
+| `schedule:{name}:past`     | list   | its latest ended runs as JSON, newest first                  |
+| `schedule:{name}:keys`     | string | the keys it was given, compressed                            |
 | `lease:{name}`             | string | who leads, with an expiry                                    |
 | `lease:{name}:fence`       | string | last fencing number                                          |
 | `stats:workers`            | hash   | what workers have done, counted                              |
+| `stats:costs`              | hash   | rows computed and time taken, by model                       |
 | `hb`                       | string | heartbeat of the primary's side: time in ms                  |
 
 Braces stand in the key as they do here: what shares the name inside them shares a slot of a cluster.
@@ -176,19 +185,22 @@ REGISTRY_LOG = "model:log"
 #: Stands among the views of an update log for what people order by hand: that a model, or one key of it, be computed
 #: anew.
 ORDERS = "!"
+ORDERS_PAST = "orders:past"
+ORDERED_REFRESHES = "orders:refresh"
+#: What the names of all entries begin with.
+ENTRY_PREFIX = "p:"
 HEARTBEAT = "hb"
 JOBS = "jobs:all"
+SCHEDULES = "jobs:schedules"
+PAUSES = "jobs:pauses"
 WORKER_TALLIES = "stats:workers"
+ROW_COSTS = "stats:costs"
 
 
 def hot_key(model: str) -> str:
     """Decayed request weights of a model's hot keys."""
     return f"hot:{{{model}}}"
 
-ORDERS_PAST = "orders:past"
-ORDERED_REFRESHES = "orders:refresh"
-#: What the names of all entries begin with.
-ENTRY_PREFIX = "p:"
 
 def hot_windows_key(model: str) -> str:
     """Sketches that edges have flushed and nobody has merged yet."""
@@ -205,9 +217,29 @@ def hot_state_key(model: str) -> str:
     return f"hot:{{{model}}}:state"
 
 
+def hot_plan_key(model: str) -> str:
+    """What the refresher makes of a model's hot keys."""
+    return f"hot:{{{model}}}:plan"
+
+
+def dead_key(kind: str) -> str:
+    """What could not be read."""
+    return f"dead:{kind}"
+
+
+def refresher_key(name: str) -> str:
+    """Says that a refresher is alive."""
+    return f"refresher:{name}"
+
+
 def job_key(job: str, what: str) -> str:
     """One part of a job; all parts share a hash tag, so that one script may change them together."""
     return f"jobs:{{{job}}}:{what}"
+
+
+def schedule_key(name: str, what: str) -> str:
+    """One part of a declared job."""
+    return f"schedule:{{{name}}}:{what}"
 
 
 def lease_key(name: str) -> str:

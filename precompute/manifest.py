@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
 from precompute import declarations
 from precompute.errors import ConfigError, ManifestError, Problem, UnknownModel, UnknownView
+from precompute.job_table import JobTable, link_job
 from precompute.linking import ModelLinker
 from precompute.models import Model
+from precompute.schedules import Schedule
 from precompute.views import View
 
 
@@ -29,6 +31,7 @@ class Project:
     name: str
     views: Mapping[str, View]
     models: Mapping[str, Model]
+    jobs: Mapping[str, Schedule] = field(default_factory=dict)
 
     def model(self, name: str) -> Model:
         """The model of that name.
@@ -84,6 +87,33 @@ def parse(text: str, file: str = "nearcast.toml") -> Project:
     return project
 
 
+_JOBS = TypeAdapter(dict[Annotated[str, Field(pattern=declarations.NAME)], JobTable])
+
+
+def parse_job(project: Project, name: str, table: Mapping[str, Any], where: str) -> Schedule:
+    """Checks a job that stands outside of the project file as if it stood in it.
+
+    Args:
+        where: named in front of each mistake, like a file.
+
+    Raises:
+        ManifestError: every mistake in it.
+    """
+    try:
+        checked = _JOBS.validate_python({name: table})[name]
+    except ValidationError as error:
+        raise ManifestError([_problem(where, ("jobs", *found["loc"]), found) for found in error.errors()]) from None
+    problems: list[Problem] = []
+
+    def wrong(table: str, key: str, message: str) -> None:
+        problems.append(Problem(where, table, key, message))
+
+    schedule = link_job(name, checked, project.views, project.models, frozenset(), wrong)
+    if problems:
+        raise ManifestError(problems)
+    return schedule
+
+
 def _link(file: str, manifest: declarations.Manifest, broken: Set[str] = frozenset()) -> tuple[Project, list[Problem]]:
     problems: list[Problem] = []
 
@@ -94,12 +124,13 @@ def _link(file: str, manifest: declarations.Manifest, broken: Set[str] = frozens
     if "context" in views:
         wrong("views", "context", "the name is taken by request-time features; choose another")
     models = {name: ModelLinker(name, table, views, broken, wrong).link() for name, table in manifest.models.items()}
-    return Project(manifest.project.name, views, models), problems
+    jobs = {name: link_job(name, table, views, models, broken, wrong) for name, table in manifest.jobs.items()}
+    return Project(manifest.project.name, views, models, jobs), problems
 
 
 def _all_problems(file: str, tree: dict[str, Any], error: ValidationError) -> list[Problem]:
     """The mistakes inside tables, and those between the tables that are right in themselves."""
-    problems = [_problem(file, found) for found in error.errors()]
+    problems = [_problem(file, found["loc"], found) for found in error.errors()]
     broken = {found["loc"][:2] for found in error.errors()}
     for path in broken:
         _remove(tree, path)
@@ -109,7 +140,7 @@ def _all_problems(file: str, tree: dict[str, Any], error: ValidationError) -> li
     except ValidationError:
         # Too little is left to look any further.
         return problems
-    return problems + _link(file, manifest, {str(path[-1]) for path in broken if path[0] == "views"})[1]
+    return problems + _link(file, manifest, {str(path[-1]) for path in broken if path[0] in {"views", "models"}})[1]
 
 
 def _remove(tree: dict[str, Any], path: tuple[int | str, ...]) -> None:
@@ -130,8 +161,8 @@ _WORDS = {
 }
 
 
-def _problem(file: str, found: ErrorDetails) -> Problem:
+def _problem(file: str, location: tuple[int | str, ...], found: ErrorDetails) -> Problem:
     # Pydantic adds a step of its own for the keys of a table; a reader of TOML knows only the tables.
-    path = [str(step) for step in found["loc"] if step != "[key]"]
+    path = [str(step) for step in location if step != "[key]"]
     text = _WORDS.get(found["type"]) or found["msg"].removeprefix("Value error, ")
     return Problem(file, ".".join(path[:-1]), path[-1] if path else "", text[:1].lower() + text[1:])
