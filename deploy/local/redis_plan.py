@@ -77,6 +77,8 @@ def _common(folder: Path, port: int) -> Settings:
         # By way of a file: after a diskless copy the primary waits for a sign of life, which comes once a second,
         # before it sends on what has changed meanwhile.
         "repl-diskless-sync": "no",
+        # A server that keeps no data does not keep that file either.
+        "rdb-del-sync-files": "yes",
         "repl-diskless-load": "on-empty-db",
         "repl-ping-replica-period": "1",
         "repl-timeout": str(_LINK_TIMEOUT_S),
