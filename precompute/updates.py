@@ -31,6 +31,8 @@ GONE_FIELD = b"d"
 Command = tuple[str | bytes | int | float, ...]
 #: Replies as the protocol has them: bytes, integers, lists, None, or an exception for an error reply.
 Reply = Any
+#: A record as `XREAD` returns it: its id, and its field names and values in turn.
+Record = tuple[bytes, Sequence[bytes] | None]
 
 
 def as_of_id(stream_id: bytes | str) -> int:
@@ -46,8 +48,9 @@ def change_id(stream_id: bytes | str) -> int:
 
 
 def _split(stream_id: bytes | str) -> tuple[int, int]:
-    text = stream_id.decode() if isinstance(stream_id, bytes) else stream_id
-    ms, _, seq = text.partition("-")
+    if isinstance(stream_id, str):
+        stream_id = stream_id.encode()
+    ms, _, seq = stream_id.partition(b"-")
     return int(ms), int(seq or 0)
 
 
@@ -118,22 +121,45 @@ class LogState:
     last: int
     length: int
     floor: int
+    #: Records that the log has ever held; servers before Redis 7 do not tell, and `length` stands in.
+    added: int
 
     @classmethod
     def parse(cls, reply: Reply) -> LogState:
         """Reads a reply to `XINFO STREAM`."""
         if isinstance(reply, Exception):
             if "no such key" in str(reply):
-                return cls(0, 0, 0, 0)
+                return cls(0, 0, 0, 0, 0)
             raise StoreUnavailable(f"cannot read the update log: {reply}")
-        fields = dict(zip(reply[::2], reply[1::2], strict=True)) if isinstance(reply, list) else reply
-        first, last = fields[b"first-entry"], fields[b"last-generated-id"]
+        fields: dict[bytes, Any] = dict(zip(reply[::2], reply[1::2], strict=True))
+        first, last, length = fields[b"first-entry"], fields[b"last-generated-id"], fields[b"length"]
         return cls(
             first=as_of_id(first[0]) if first else 0,
             last=as_of_id(last),
-            length=fields[b"length"],
+            length=length,
             floor=change_id(first[0] if first else last),
+            added=fields.get(b"entries-added", length),
         )
+
+    def has_lost(self, position: int) -> bool:
+        """Whether records after a reader's position may be gone already.
+
+        Position 0 is that of a reader who found the log empty. Before Redis 7 the log's first records cannot be told
+        from what is left of them; they are trimmed after two days at the earliest.
+        """
+        if self.last <= position:
+            return False
+        if not self.length:
+            return True
+        return self.first > position and (position > 0 or self.added > self.length)
+
+    def ends_before(self, position: int) -> bool:
+        """Whether the log ends before a reader's position: it is not the log that was read, or an earlier state of it.
+
+        Beyond 20 bits of sequence, the same id rounded up as a change is one more than rounded down as an end.
+        """
+        is_rounding = position == self.last + 1 and not position & _SEQUENCE_MASK
+        return self.last < position and not is_rounding
 
 
 def read_command(positions: dict[str, str], count: int, block_ms: int | None) -> Command:
@@ -141,3 +167,10 @@ def read_command(positions: dict[str, str], count: int, block_ms: int | None) ->
     block: tuple[str | int, ...] = () if block_ms is None else ("BLOCK", block_ms)
     keys = [log_key(view) for view in positions]
     return ("XREAD", "COUNT", count, *block, "STREAMS", *keys, *positions.values())
+
+
+def group_read_command(group: str, consumer: str, views: Sequence[str], count: int, block_ms: int | None) -> Command:
+    """`XREADGROUP` of what nobody of the group has been given yet."""
+    block: tuple[str | int, ...] = () if block_ms is None else ("BLOCK", block_ms)
+    keys = [log_key(view) for view in views]
+    return ("XREADGROUP", "GROUP", group, consumer, "COUNT", count, *block, "STREAMS", *keys, *(">" for _ in keys))

@@ -293,3 +293,40 @@ def test_the_number_of_slots_is_a_power_of_two(slots: int) -> None:
     """Anything else would leave slots unused, or none at all."""
     with pytest.raises(ValueError, match="power of two"):
         ChangeTable(slots)
+
+
+def test_records_noted_together_are_noted_as_if_one_by_one() -> None:
+    """Positions, changes and deletions; what names no entity is counted and moves the position only."""
+    together, single = ChangeTable(SLOTS), ChangeTable(SLOTS)
+    records = [
+        (b"10-0", [b"e", b"JFK"]),
+        (b"10-1", [b"e", b"EWR", b"d", b""]),
+        (b"11-0", [b"e", b"JFK"]),
+        (b"12-0", [b"x", b"JFK"]),
+        (b"13-0", None),
+    ]
+
+    damaged = together.note_all(records)
+    single.note(b"JFK", 10 << 20)
+    single.note(b"EWR", 10 << 20 | 1, gone=True)
+    single.note(b"JFK", 11 << 20)
+
+    slots = range(SLOTS)
+    assert (damaged, together.position) == (2, 13 << 20)
+    assert [together.last_change(s) for s in slots] == [single.last_change(s) for s in slots]
+    assert [together.last_deletion(s) for s in slots] == [single.last_deletion(s) for s in slots]
+
+
+def test_a_floor_only_rises() -> None:
+    """What may have been missed stays missed; what is known stays known."""
+    freshness = _fresh()
+    table = freshness.tables["weather"]
+    table.note(b"EWR", 150)
+
+    table.raise_floor(100)
+    table.raise_floor(50)
+
+    watch = freshness.watch(VIEWS, ["UA1", "EWR"])
+    assert (table.floor, table.position) == (100, 150)
+    assert freshness.verdict(watch, 1, (0, 99)) is Verdict.CHANGED
+    assert freshness.verdict(watch, 1, (0, 150)) is Verdict.FRESH

@@ -103,7 +103,7 @@ def test_the_floor_is_the_first_record_kept() -> None:
 
     assert (kept.first, kept.last, kept.length, kept.floor) == (as_of_id("5-0"), as_of_id("9-0"), 2, as_of_id("5-0"))
     assert (emptied.first, emptied.last, emptied.floor) == (0, as_of_id("9-0"), as_of_id("9-0"))
-    assert LogState.parse(CommandFailed("ERR no such key")) == LogState(0, 0, 0, 0)
+    assert LogState.parse(CommandFailed("ERR no such key")) == LogState(0, 0, 0, 0, 0)
 
 
 @given(IDS, IDS)
@@ -123,3 +123,46 @@ def test_reading_on_asks_for_what_follows_each_position() -> None:
         "XREAD", "COUNT", 100, "STREAMS", "u:{weather}", "u:{flight}", "5-0", "0-0",
     )  # fmt: skip
     assert read_command(positions, 100, 50)[3:5] == ("BLOCK", 50)
+
+
+def _state(first: int, last: int, length: int = 1, added: int | None = None) -> LogState:
+    return LogState(first, last, length, first or last, length if added is None else added)
+
+
+@pytest.mark.parametrize(
+    ("position", "log", "lost"),
+    [
+        (0, _state(0, 0, 0), False),
+        (0, _state(5, 9, 2), False),
+        (0, _state(5, 9, 2, added=3), True),
+        (0, _state(0, 9, 0), True),
+        (9, _state(5, 9), False),
+        (7, _state(5, 9), False),
+        (5, _state(5, 9), False),
+        (4, _state(5, 9), True),
+        (4, _state(0, 9, 0), True),
+        (9, _state(0, 9, 0), False),
+        (9, _state(5, 8), False),
+    ],
+)
+def test_a_gap_is_told_from_a_log_that_was_only_trimmed(position: int, log: LogState, lost: bool) -> None:
+    """What was trimmed or deleted after we had read it is no loss; what came and went before we did is."""
+    assert log.has_lost(position) is lost
+
+
+@pytest.mark.parametrize(
+    ("position", "log", "ends_before"),
+    [
+        (0, _state(0, 0, 0), False),
+        (9, _state(5, 9), False),
+        (9, _state(5, 8), True),
+        (9, _state(0, 0, 0), True),
+        (change_id("7-2000000"), _state(5, as_of_id("7-2000000")), False),
+        (change_id("8-1"), _state(5, as_of_id("7-2000000")), True),
+    ],
+)
+def test_a_log_that_ends_before_us_is_told_from_one_whose_end_is_rounded(
+    position: int, log: LogState, ends_before: bool
+) -> None:
+    """The same id is one more as a change than as an end once its sequence has outgrown 20 bits."""
+    assert log.ends_before(position) is ends_before
