@@ -16,6 +16,7 @@ from edge.answer import Ladder
 from edge.api.admin import INVALIDATE, Invalidate
 from edge.api.guard import Guard
 from edge.api.predict import PREFIX, Predict
+from edge.api.why import WHY, Why
 from edge.follower import BLOCK_MS, Follower
 from edge.held import Held
 from edge.hot import HotKeys
@@ -30,16 +31,16 @@ from edge.warmth import Warmth
 from edge.write_back import WriteBack
 from precompute.keys import ORDERS
 from precompute.manifest import Project
+from precompute.predictor import Servable
 from precompute.settings import Settings
 
-from precompute.predictor import Servable
 log = logging.getLogger(__name__)
 
-
-def now_ms() -> int:
 #: A model file of 256 MB may take that long to arrive.
 FILE_TIMEOUT_S = 60.0
 
+
+def now_ms() -> int:
     """Wall clock, ms since 1970."""
     return time.time_ns() // 1_000_000
 
@@ -61,9 +62,9 @@ class Edge:
         self._files = Link(settings.read_url, timeout_s=max(timeout_s, FILE_TIMEOUT_S), name="nearcast-edge-load")
         self.serving = Serving(project, self._replica, Replica(self._files), self._switched)
         self.follower = Follower(self._logs, [*project.views, ORDERS], self.serving.look)
+        self.warmth = Warmth(self.memory, self._replica, self.follower.freshness, settings.warm_keys, now_ms)
         self.write_back = WriteBack(self._writes, max_waiting=settings.max_write_backs)
         self.hot = HotKeys(list(project.models), self._writes, settings.hot_flush_s)
-        self.warmth = Warmth(self.memory, self._replica, self.follower.freshness, settings.warm_keys, now_ms)
         self.ladder = Ladder(
             self.memory,
             self._replica,
@@ -91,9 +92,9 @@ class Edge:
         """
         await self._reads.open()
         await self._logs.open()
+        await self._files.open()
         self._opening = asyncio.create_task(self._writes.open_eventually())
         self.follower.start()
-        await self._files.open()
         await self.serving.refresh()
         self.serving.start()
         await self.follower.caught_up()
@@ -103,33 +104,35 @@ class Edge:
         self.ready = True
         log.info("ready: %d model version(s), %d entries in memory", len(servables), loaded)
 
-    async def stop(self) -> None:
-        """Stops taking part; what is under way is finished."""
     def _switched(self, servable: Servable) -> None:
         self.warmth.begin(servable)
 
+    async def stop(self) -> None:
+        """Stops taking part; what is under way is finished."""
         self.ready = False
         await self.live.close()
         await self.hot.stop()
         await self.serving.stop()
+        await self.warmth.stop()
         await self.follower.stop()
         if self._opening is not None:
-        await self.warmth.stop()
             self._opening.cancel()
         for link in (self._reads, self._logs, self._files, self._writes):
             await link.close()
 
     def application(self) -> ASGIApp:
         """The HTTP doors."""
+        why = Why(self.ladder, self.serving, self._replica, self.follower.freshness, self.follower.lag_s, now_ms)
         predict = Predict(self.ladder, self.serving, self.stats, self.settings, self.hot.count)
         routes = [
             Route(PREFIX + "{rest:path}", predict, methods=["GET", "HEAD", "POST"]),
+            Route(INVALIDATE, Invalidate(self.serving.project, self._writes, self.settings, now_ms), methods=["POST"]),
+            Route(WHY + "{rest:path}", why, methods=["GET"]),
             Route("/livez", self._live),
             Route("/readyz", self._ready),
             Route("/metrics", MetricsPage(self), methods=["GET", "HEAD"]),
         ]
         return Guard(Router(routes, redirect_slashes=False))
-            Route(INVALIDATE, Invalidate(self.serving.project, self._writes, self.settings, now_ms), methods=["POST"]),
 
     async def _live(self, request: Request) -> Response:
         return JSONResponse({"live": True})

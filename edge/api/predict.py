@@ -41,8 +41,8 @@ class ManyRequest(msgspec.Struct, forbid_unknown_fields=True):
 
 
 @dataclass(frozen=True, slots=True)
-class _One:
-    """What a GET asks for."""
+class One:
+    """What a GET asks for: one prediction."""
 
     model: str
     key: str
@@ -80,7 +80,7 @@ class Predict:
             if scope["method"] == "POST":
                 await self._many(scope, receive, send, segments, began)
             else:
-                await self._one(scope, send, _parse_one(scope, segments), began, head=head)
+                await self._one(scope, send, parse_one(scope, segments), began, head=head)
         except NearcastError as error:
             self._failed(model, error)
             await send_problem(send, error, head=head)
@@ -94,7 +94,7 @@ class Predict:
         if status == 500:
             log.error("cannot answer for model %s: %s", model, error)
 
-    async def _one(self, scope: Scope, send: Send, wanted: _One, began: float, *, head: bool) -> None:
+    async def _one(self, scope: Scope, send: Send, wanted: One, began: float, *, head: bool) -> None:
         predictor = self._serving.predictor(wanted.model, wanted.variant)
         key = predictor.servable.model.parse_key(wanted.key, wanted.context)
         ask = Ask(predictor, key, self._deadline(wanted.budget_ms), _wants_revalidation(scope))
@@ -152,7 +152,12 @@ class Predict:
         return asyncio.get_running_loop().time() + budget_ms / 1000
 
 
-def _parse_one(scope: Scope, segments: list[str]) -> _One:
+def parse_one(scope: Scope, segments: list[str]) -> One:
+    """Reads the path behind its prefix, and the query.
+
+    Raises:
+        InvalidRequest, InvalidContext: they are not written like this.
+    """
     if len(segments) != 2 or not segments[1]:
         raise InvalidRequest(f"ask for one prediction with GET {PREFIX}<model>/<key>, for many with POST")
     ours: dict[str, str] = {}
@@ -164,7 +169,7 @@ def _parse_one(scope: Scope, segments: list[str]) -> _One:
             if name in target:
                 raise InvalidContext(f"{name!r} is given twice")
             target[name] = value
-    return _One(segments[0], segments[1], context, ours.get("variant"), _number(ours.get("budget_ms")))
+    return One(segments[0], segments[1], context, ours.get("variant"), _number(ours.get("budget_ms")))
 
 
 def _checked_query(query: bytes) -> str:
