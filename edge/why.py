@@ -64,10 +64,12 @@ class Explanation:
 
     def document(self) -> Document:
         """All of it, as plain data."""
-        tiers = [self._memory(), self._replica(), self._revalidated(), self._live(), self._stale(), self._default()]
+        steps = [self._memory(), self._replica(), self._revalidated(), self._live(), self._stale(), self._default()]
+        tiers = self._cut(steps)
+        first = next((tier for tier in tiers if tier["answers"]), {"tier": "error"})
         return {
-            "would_answer": next((str(tier["tier"]) for tier in tiers if tier["answers"]), "error"),
-            "tiers": self._cut(tiers),
+            "would_answer": first.get("given_as", first["tier"]),
+            "tiers": tiers,
             "dependencies": self._dependencies(),
             "hotness": {
                 "requests_per_s": self._seen.rate_per_s,
@@ -163,8 +165,10 @@ class Explanation:
             if isinstance(outcome, PermanentError):
                 tier["final"] = True
             return tier
-        # Computed from rows of a replica too far behind, it is given, but not as fresh.
-        return {"tier": "live", "answers": True, "reasons": [] if self._is_near() else [self._behind()]}
+        if not self._is_near():
+            # Computed from rows of a replica that is too far behind, it is given, but not as fresh.
+            return {"tier": "live", "answers": True, "given_as": "stale", "reasons": [self._behind()]}
+        return {"tier": "live", "answers": True, "reasons": []}
 
     def _stale(self) -> Document:
         return self._within("stale", "stale_if_error_s", self._model.policy.stale_if_error_s)

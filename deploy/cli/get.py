@@ -57,7 +57,7 @@ def get(
     as_json: Json = False,
 ) -> None:
     """Ask a running edge for a prediction and show where it came from."""
-    query = dict(_pair(text) for text in context or [])
+    query = dict(context_pair(text) for text in context or [])
     if variant:
         query["variant"] = variant
     path = f"/v1/predict/{quote(model, safe='')}/{quote(key, safe=':~,@+!*')}"
@@ -102,7 +102,8 @@ def _read(status: int, headers: Message, content: bytes) -> Reply:
     return Reply(tier, int(age) if age else None, float(duration) if duration else None, body)
 
 
-def _pair(text: str) -> tuple[str, str]:
+def context_pair(text: str) -> tuple[str, str]:
+    """A request-time feature as it is written on the command line."""
     name, equals, value = text.partition("=")
     if not equals:
         raise typer.BadParameter(f"{text!r} is not NAME=VALUE")
