@@ -203,13 +203,27 @@ def top(store: Store, model: str, count: int) -> list[tuple[str, float]]:
     """The hottest keys and their requests per second, hottest first."""
     if count < 1:
         return []
-    flat = store.call("ZREVRANGE", hot_key(model), 0, count - 1, "WITHSCORES")
-    return [(key.decode(), float(score)) for key, score in zip(flat[::2], flat[1::2], strict=True)]
+    return _rated(store.call("ZREVRANGE", hot_key(model), 0, count - 1, "WITHSCORES"))
+
+
+def snapshot(store: Store, model: str, count: int) -> tuple[list[tuple[str, float]], HotState]:
+    """`top` and `read_state` of the same moment."""
+    scores, state = store.atomically(
+        [("ZREVRANGE", hot_key(model), 0, count - 1, "WITHSCORES"), ("HGETALL", hot_state_key(model))]
+    )
+    return _rated(scores), _state(state)
 
 
 def read_state(store: Store, model: str) -> HotState:
     """What is known about the model's scores as a whole."""
-    flat = store.call("HGETALL", hot_state_key(model))
+    return _state(store.call("HGETALL", hot_state_key(model)))
+
+
+def _rated(flat: Sequence[bytes]) -> list[tuple[str, float]]:
+    return [(key.decode(), float(score)) for key, score in zip(flat[::2], flat[1::2], strict=True)]
+
+
+def _state(flat: Sequence[bytes]) -> HotState:
     found = {name.decode(): value for name, value in zip(flat[::2], flat[1::2], strict=True)}
     return HotState(
         int(found.get("merged_ms", 0)),

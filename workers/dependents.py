@@ -2,56 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from precompute.errors import PermanentError
 from precompute.models import Model
-from workers.expiry import pays
+from workers.change_rates import Entity
+from workers.pending import HotKey
 
 
-@dataclass(frozen=True, slots=True)
-class HotKey:
-    """A key worth recomputing when something behind it changes."""
+class HotEntities:
+    """What each hot key depends on; parsing a key costs more than everything else about it."""
 
-    model: str
-    text: str
-    requests_per_s: float
+    def __init__(self) -> None:
+        self._of: dict[str, dict[str, tuple[Entity, ...]]] = {}
+
+    def look(self, model: Model, texts: Iterable[str]) -> Mapping[str, tuple[Entity, ...]]:
+        """The entities of these keys, which replace those asked for before; what is no key is left out."""
+        known = self._of.get(model.name, {})
+        found = {text: known.get(text) or _entities(model, text) for text in texts}
+        self._of[model.name] = {text: entities for text, entities in found.items() if entities}
+        return self._of[model.name]
+
+    def of(self, model: str, text: str) -> tuple[Entity, ...]:
+        """The entities of a key that was looked at."""
+        return self._of.get(model, {}).get(text, ())
 
 
 class Dependents:
-    """(view, entity) -> hot keys, over all models."""
+    """(view, entity) -> keys to refresh, over all models."""
 
     def __init__(self) -> None:
-        self._by_entity: dict[tuple[str, str], list[HotKey]] = {}
-        #: What each hot key depends on; parsing a key costs more than everything else here.
-        self._entities: dict[tuple[str, str], tuple[tuple[str, str], ...]] = {}
+        self._by_entity: dict[Entity, list[HotKey]] = {}
         self.keys = 0
 
-    def rebuild(self, hot: Mapping[str, Sequence[tuple[str, float]]], models: Mapping[str, Model]) -> None:
-        """Takes in what is hot now, by model; what does not pay or is no key is left out."""
-        known, self._entities = self._entities, {}
-        index: dict[tuple[str, str], list[HotKey]] = {}
-        for name, rated in hot.items():
-            model = models[name]
-            for text, rate in rated:
-                if not pays(model.policy, rate):
-                    continue
-                entities = known.get((name, text)) or _entities(model, text)
-                self._entities[name, text] = entities
-                key = HotKey(name, text, rate)
-                for entity in entities:
-                    index.setdefault(entity, []).append(key)
+    def rebuild(self, keys: Sequence[HotKey], entities: HotEntities) -> None:
+        """Takes in which keys are refreshed from now on."""
+        index: dict[Entity, list[HotKey]] = {}
+        for key in keys:
+            for entity in entities.of(key.model, key.text):
+                index.setdefault(entity, []).append(key)
         self._by_entity = index
-        self.keys = len(self._entities)
+        self.keys = len(keys)
 
-    def of(self, changes: Iterator[tuple[str, str]] | Sequence[tuple[str, str]]) -> Iterator[HotKey]:
-        """The hot keys behind changed (view, entity) pairs; a key may come more than once."""
+    def of(self, changes: Iterable[Entity]) -> Iterator[HotKey]:
+        """The keys behind changed entities; a key may come more than once."""
         for change in changes:
             yield from self._by_entity.get(change, ())
 
 
-def _entities(model: Model, text: str) -> tuple[tuple[str, str], ...]:
+def _entities(model: Model, text: str) -> tuple[Entity, ...]:
     try:
         found = model.entities(model.parse_key(text))
     except PermanentError:

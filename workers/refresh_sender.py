@@ -31,3 +31,11 @@ class RefreshSender:
             part = keys[at : at + REFRESH_KEYS]
             self._queue.refresh(model, part)
             self._allowance.spend(len(part))
+
+    def yield_to_others(self) -> float:
+        """Sends less while tasks wait for workers, and more when they do not; keys per second from now on.
+
+        Raises StoreUnavailable.
+        """
+        self._allowance.adapt(is_congested=2 * self._queue.waiting_refreshes() >= self._max_tasks)
+        return self._allowance.rate

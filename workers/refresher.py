@@ -1,9 +1,10 @@
 """The refresher process: when a feature changes, the hot predictions behind it are recomputed before anyone asks.
 
-1. Read what changed.
-2. Find the hot keys that depend on it, in an index in memory.
+1. Read what changed; each record comes to one refresher, and to another if that one dies.
+2. Find the keys worth refreshing that depend on it, in an index in memory that follows the plan.
 3. Let them wait a moment, so that changes which come together cost one computation.
-4. Queue them for the workers, the hottest first, as many as there is room for.
+4. Queue them for the workers, the worthiest first, as many as there is room for.
+5. Acknowledge the records whose keys are all queued.
 
 Nothing here decides whether an answer is fresh; a refresh that is late or lost costs a computation at the edge.
 """
@@ -13,9 +14,9 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
-from precompute import hotkeys, manifest
+from precompute import dead_letters, manifest
 from precompute.errors import StoreUnavailable
 from precompute.manifest import Project
 from precompute.settings import Settings
@@ -23,9 +24,12 @@ from precompute.store import Store
 from workers import tallies
 from workers.allowance import Allowance
 from workers.app import check_servers
-from workers.change_reader import ChangeReader
-from workers.dependents import Dependents
+from workers.change_reader import READ_RECORDS, ChangeReader, Delivery
+from workers.chunks import now_ms
+from workers.messages import REFRESH_KEYS
 from workers.pending import PendingRefreshes
+from workers.planning import Planning
+from workers.receipts import Receipts
 from workers.refresh_sender import RefreshSender
 from workers.stopping import stop_on_signals
 from workers.task_queue import RefreshQueue, open_queue
@@ -34,12 +38,14 @@ log = logging.getLogger(__name__)
 
 #: How long one read may wait: a stop must not take longer.
 _BLOCK_MS = 500
-_REBUILD_EVERY_S = 3.0
+_REPLAN_EVERY_S = 3.0
+#: How often we say that we are alive, and look for those who are not.
+_ROLL_CALL_EVERY_S = 1.0
 _PAUSE_S = 1.0
 
 
 class Refresher:
-    """The four steps, on one thread."""
+    """The five steps, on one thread."""
 
     def __init__(
         self,
@@ -51,28 +57,49 @@ class Refresher:
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._store = store
-        self._project = project
-        self._settings = settings
         self._clock_s = clock_s
         self._sleep = sleep
         self._reader = ChangeReader(store, list(project.views))
         self._sender = RefreshSender(queue, settings.max_refresh_tasks, Allowance(settings.refresh_keys_per_s))
         self._pending = PendingRefreshes(settings.coalesce_ms / 1000)
-        self._dependents = Dependents()
-        self._rebuild_s = 0.0
-        self._merged = 0
+        self._receipts = Receipts()
+        self._planning = Planning(store, project, settings, clock_s())
+        self._replan_s = self._roll_call_s = 0.0
+        self._has_joined = False
 
     def turn(self) -> None:
         """One read, and whatever is due after it. Raises StoreUnavailable; the next turn takes up where it was."""
+        self._look_around(self._clock_s())
+        wait_ms = self._wait()
+        deliveries = [] if self._receipts.is_full else self._reader.read(wait_ms, now_ms())
+        self._take(deliveries)
         now_s = self._clock_s()
-        if now_s >= self._rebuild_s:
-            self._rebuild()
-            self._rebuild_s = now_s + _REBUILD_EVERY_S
-        changes = self._reader.read(self._wait())
-        now_s = self._clock_s()
-        self._pending.add(self._dependents.of(changes), now_s)
         if self._pending.due_in_s(now_s) == 0:
             self._queue(now_s)
+        self._acknowledge()
+
+    def leave(self) -> None:
+        """Hands what is still owed to other refreshers."""
+        try:
+            self._reader.leave()
+        except StoreUnavailable:
+            # They will find out.
+            return
+
+    def _look_around(self, now_s: float) -> None:
+        if not self._has_joined:
+            self._reader.join()
+            self._has_joined = True
+        if now_s >= self._replan_s:
+            self._planning.replan(self._sender.yield_to_others(), self._pending.merged, now_s)
+            self._replan_s = now_s + _REPLAN_EVERY_S
+        if now_s >= self._roll_call_s:
+            self._reader.show_alive()
+            claimed = self._reader.claim(now_ms())
+            self._take(claimed)
+            tallies.add(self._store, claimed=sum(len(delivery.records) for delivery in claimed))
+            is_more = any(len(delivery.records) >= READ_RECORDS for delivery in claimed)
+            self._roll_call_s = now_s + (0.0 if is_more else _ROLL_CALL_EVERY_S)
 
     def _wait(self) -> int | None:
         """Waits until the window closes if something is pending; how long the read may block."""
@@ -83,22 +110,34 @@ class Refresher:
         self._sleep(due_s)
         return None
 
-    def _queue(self, now_s: float) -> None:
-        for model, keys in self._pending.take(self._sender.room(now_s), now_s).items():
-            self._sender.send(model, keys)
+    def _take(self, deliveries: Sequence[Delivery]) -> None:
+        """Remembers what has to be done for these; first of all, so that nothing is acknowledged before it is done."""
+        numbers = [self._receipts.add(delivery) for delivery in deliveries]
+        now_s = self._clock_s()
+        for number, delivery in zip(numbers, deliveries, strict=True):
+            self._pending.add(self._planning.dependents_of(delivery.changes, now_s), number, now_s)
+        unreadable = [letter for delivery in deliveries for letter in delivery.unreadable]
+        if unreadable:
+            log.warning("set aside %d record(s) that name no entity; see nearcast dead list", len(unreadable))
+            dead_letters.add(self._store, *unreadable)
+            tallies.add(self._store, unreadable=len(unreadable))
 
-    def _rebuild(self) -> None:
-        """What is hot now; also where the counters are brought up to date, as it is seldom enough."""
-        self._reader.align()
-        count = self._settings.hot_keys
-        hot = {name: hotkeys.top(self._store, name, count) for name in self._project.models}
-        self._dependents.rebuild(hot, self._project.models)
-        tallies.add(self._store, coalesced=self._pending.merged - self._merged)
-        self._merged = self._pending.merged
+    def _queue(self, now_s: float) -> None:
+        for model, keys in self._pending.chosen(self._sender.room(now_s)).items():
+            for at in range(0, len(keys), REFRESH_KEYS):
+                part = keys[at : at + REFRESH_KEYS]
+                self._sender.send(model, part)
+                self._pending.queued(model, part)
+        self._pending.put_off(now_s)
+
+    def _acknowledge(self) -> None:
+        done = self._receipts.done(self._pending.oldest())
+        self._reader.acknowledge(done)
+        self._receipts.close(done)
 
 
 def run_refresher(settings: Settings, stop: threading.Event | None = None) -> None:
-    """Follows the update logs until it is told to stop by SIGTERM or SIGINT.
+    """Follows the update logs until it is told to stop by SIGTERM or SIGINT. Any number of refreshers share the work.
 
     Args:
         stop: set by somebody else instead of by signals.
@@ -120,6 +159,7 @@ def run_refresher(settings: Settings, stop: threading.Event | None = None) -> No
         except StoreUnavailable as error:
             log.warning("waiting for Redis: %s", error)
             stop.wait(_PAUSE_S)
+    refresher.leave()
     queue.close()
     store.close()
     log.info("stopped")

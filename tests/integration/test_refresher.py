@@ -14,7 +14,6 @@ from tests.flights import Flights
 from tests.roles import role
 from tests.waiting import wait_until
 from workers import tallies
-from workers.change_reader import ChangeReader
 from workers.refresher import Refresher
 
 pytestmark = pytest.mark.integration
@@ -113,32 +112,6 @@ def test_changes_from_before_the_start_are_not_refreshed(flights: Flights) -> No
     turn_until(built, queue, 1)
 
     assert queue.keys == ["late/UA1:JFK?hour=12.0"]
-
-
-def test_a_log_that_began_anew_is_followed_from_there(flights: Flights) -> None:
-    """After a failover ids may be lower than what was read."""
-    flights.put(1)
-    reader = ChangeReader(flights.store, ["weather", "flight"])
-    flights.store.call("XADD", log_key("weather"), "99999999999999-1", "e", "EWR")
-    reader.align()
-    flights.store.call("DEL", log_key("weather"))
-    flights.store.call("XADD", log_key("weather"), "5-1", "e", "EWR")
-    reader.align()
-
-    flights.store.call("XADD", log_key("weather"), "5-2", "e", "JFK")
-
-    assert reader.read(None) == [("weather", "JFK")]
-
-
-def test_a_record_that_is_not_ours_is_passed_over(flights: Flights) -> None:
-    """It must not stop the refresher."""
-    reader = ChangeReader(flights.store, ["weather"])
-    reader.align()
-    flights.store.call("XADD", log_key("weather"), "*", "strange", "thing")
-    flights.store.call("XADD", log_key("weather"), "*", "e", "JFK")
-
-    assert reader.read(None) == [("weather", "JFK")]
-    assert reader.read(None) == []
 
 
 def test_a_refresher_outlives_its_redis(tmp_path: Path, own_redis_pair: RedisPair) -> None:

@@ -44,3 +44,17 @@ def test_the_rate_bounds_what_is_sent() -> None:
     sender.send("late", ["k"] * 80)
 
     assert (first, sender.room(0.0), sender.room(0.5)) == (100, 20, 70)
+
+
+def test_refreshing_yields_while_tasks_pile_up() -> None:
+    """Workers that have better things to do get less and less, down to a trickle, and all of it when they are free."""
+    queue = FakeQueue(8)
+    sender = RefreshSender(queue, 16, Allowance(6400.0))
+    slower = [sender.yield_to_others() for _ in range(10)]
+    queue.waiting = 7
+    faster = [sender.yield_to_others() for _ in range(10)]
+
+    assert slower[:2] == [3200.0, 1600.0]
+    assert slower[-1] == 100.0
+    assert faster[0] == 900.0
+    assert faster[-1] == 6400.0
