@@ -11,7 +11,7 @@ import typer
 from deploy.cli.serve import Port
 
 if TYPE_CHECKING:
-    from deploy.demo.replay import Replay
+    from deploy.demo.run import Shown
 
 
 def register(app: typer.Typer) -> None:
@@ -44,7 +44,7 @@ def demo(
         raise ConfigError(f"--day {day!r} is not a date like 2013-10-17") from None
     options = DemoOptions(day=chosen, for_s=for_s, speed=speed, rate=rate, port=8300 if port is None else port)
     if as_json or not sys.stdout.isatty():
-        _finish(run_demo(options, _say, lambda *_: None))
+        _finish(run_demo(options, _say, None))
         return
     _on_screen(lambda show: run_demo(options, _say, show))
 
@@ -59,7 +59,7 @@ def _finish(figures: Mapping[str, object]) -> None:
     print(json.dumps(figures))
 
 
-def _on_screen(run: Callable[[Callable[[Replay, Mapping[str, int], str], None]], Mapping[str, object]]) -> None:
+def _on_screen(run: Callable[[Callable[[Shown], None]], Mapping[str, object]]) -> None:
     from rich.console import Console
     from rich.live import Live
 
@@ -67,5 +67,5 @@ def _on_screen(run: Callable[[Callable[[Replay, Mapping[str, int], str], None]],
 
     console = Console()
     with Live(console=console, auto_refresh=False, transient=False) as live:
-        figures = run(lambda replay, counted, url: live.update(screen(replay, dict(counted), url), refresh=True))
+        figures = run(lambda shown: live.update(screen(shown), refresh=True))
     console.print_json(data=figures)

@@ -36,13 +36,22 @@ class Passengers:
 
     def draw(self, minute: float) -> Departure | None:
         """A flight that somebody asks about at this minute; None when there is none to ask about."""
+        self._look(minute)
+        if not len(self._open):
+            return None
+        at = self._random.random() * self._cumulative[-1]
+        return self._departures[int(self._open[np.searchsorted(self._cumulative, at, side="right")])]
+
+    def hottest(self, minute: float, count: int) -> list[Departure]:
+        """The flights that are asked about most at this minute, the first most of all."""
+        self._look(minute)
+        order = np.argsort(-self._weights[self._open], kind="stable")[:count]
+        return [self._departures[int(i)] for i in self._open[order]]
+
+    def _look(self, minute: float) -> None:
         step = int(minute // _STEP_MIN)
         if step != self._step:
             self._step = step
             after = minute - self._sched_min
             self._open = np.flatnonzero((after >= -BEFORE_MIN) & (after <= AFTER_MIN))
             self._cumulative = np.cumsum(self._weights[self._open])
-        if not len(self._open):
-            return None
-        at = self._random.random() * self._cumulative[-1]
-        return self._departures[int(self._open[np.searchsorted(self._cumulative, at, side="right")])]

@@ -8,11 +8,13 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from random import Random
 
 import msgspec
 
 from deploy.demo.events import Departure, FeatureEvent
 from deploy.demo.passengers import Passengers
+from deploy.demo.probes import Prober, choose
 from deploy.demo.scoreboard import Scoreboard
 from deploy.demo.tables import unix_s
 from deploy.load.http_client import Connection, Reply
@@ -24,6 +26,8 @@ MODEL = "late"
 CONNECTIONS = 16
 #: How often due events are handed over; a change reaches Redis at most so much later than simulated.
 _TICK_S = 0.02
+#: A change that is followed has one of so many flights behind it.
+_HOTTEST = 50
 _TIER = re.compile(rb"^(\w+);")
 
 
@@ -82,9 +86,19 @@ class Replay:
         self._events = deque(e for e in events if e.minute >= clock.start_min)
         self._passengers = Passengers(departures)
         self._rate = rate
+        self._random = Random(1)  # noqa: S311 - which change is followed is no secret
         self._idle: asyncio.Queue[Connection] = asyncio.Queue()
 
-    async def run(self, host: str, port: int, *, stop_min: float, until_s: float, stop: Callable[[], bool]) -> None:
+    async def run(
+        self,
+        host: str,
+        port: int,
+        *,
+        stop_min: float,
+        until_s: float,
+        stop: Callable[[], bool],
+        prober: Prober | None = None,
+    ) -> None:
         """Streams and asks until the simulated day or the real time is over, or `stop` says so."""
         connections = [await Connection.open(host, port) for _ in range(CONNECTIONS)]
         for connection in connections:
@@ -94,23 +108,33 @@ class Replay:
             return self.clock.minute() >= stop_min or time.monotonic() >= until_s or stop()
 
         try:
-            await asyncio.gather(self._stream(over), self._ask(over, host, port))
+            await asyncio.gather(self._stream(over, prober), self._ask(over, host, port))
         finally:
             while not self._idle.empty():
                 self._idle.get_nowait().close()
 
-    async def _stream(self, over: Callable[[], bool]) -> None:
+    async def _stream(self, over: Callable[[], bool], prober: Prober | None) -> None:
         while not over():
             due = []
             now_min = self.clock.minute()
             while self._events and self._events[0].minute <= now_min:
                 due.append(self._events.popleft())
-            try:
-                self.updates += await asyncio.to_thread(put_events, self._features, due) if due else 0
-            except StoreUnavailable:
-                self.put_failures += 1
-                self._events.extendleft(reversed(due))
+            if due:
+                await self._put(due, prober)
             await asyncio.sleep(_TICK_S)
+
+    async def _put(self, due: Sequence[FeatureEvent], prober: Prober | None) -> None:
+        putting = asyncio.ensure_future(asyncio.to_thread(put_events, self._features, due))
+        if prober is not None and prober.is_due(time.monotonic()):
+            hottest = self._passengers.hottest(self.clock.minute(), _HOTTEST)
+            followed = choose(prober.model, due, hottest, self._random)
+            if followed is not None:
+                prober.follow(followed, putting)
+        try:
+            self.updates += await putting
+        except StoreUnavailable:
+            self.put_failures += 1
+            self._events.extendleft(reversed(due))
 
     async def _ask(self, over: Callable[[], bool], host: str, port: int) -> None:
         """Requests at a constant rate, each on a connection of its own for as long as it takes."""

@@ -3,27 +3,33 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 import uvloop
 
+from deploy.audit.verdict import VIOLATIONS
+from deploy.demo.auditing import Audit, auditing
 from deploy.demo.events import Day
 from deploy.demo.features import Features as KnownFeatures
+from deploy.demo.probes import Prober, Probes
 from deploy.demo.replay import MODEL, Replay, SimulatedClock, put_events
-from deploy.demo.scoreboard import TIERS
+from deploy.demo.scoreboard import TIERS, quantile_ms
 from deploy.demo.tables import Window
+from deploy.load.http_client import Connection
 from deploy.local.child import Child, StackFailed
 from deploy.local.stack import Stack, local_stack
 from deploy.local.supervisor import Supervisor
+from edge.link import Link
 from precompute import manifest
 from precompute.errors import ConfigError, NearcastError
 from precompute.features import Features
@@ -43,6 +49,7 @@ FIRST_MIN = 5 * 60
 _FAST_CLOCK = {"NEARCAST_HOT_FLUSH_S": "1", "NEARCAST_HOT_HALF_LIFE_S": "15", "NEARCAST_LOOK_EVERY_S": "1"}
 #: Longest that precomputing a day may take; it takes a second or two.
 _JOB_LIMIT_S = 120.0
+_LINK_TIMEOUT_S = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,10 +65,21 @@ class DemoOptions:
     port: int = 8300
 
 
-Show = Callable[[Replay, Mapping[str, int], str], None]
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What there is to show while the demo runs."""
+
+    replay: Replay
+    counted: Mapping[str, int]
+    probes: Probes
+    audited: Mapping[str, Any] | None
+    url: str
 
 
-def run_demo(options: DemoOptions, say: Callable[[str], None], show: Show) -> dict[str, object]:
+Show = Callable[[Shown], None]
+
+
+def run_demo(options: DemoOptions, say: Callable[[str], None], show: Show | None) -> dict[str, object]:
     """Runs the demo and returns its figures.
 
     Args:
@@ -75,32 +93,58 @@ def run_demo(options: DemoOptions, say: Callable[[str], None], show: Show) -> di
     day = Day(known, options.day)
     if not day.departures():
         raise ConfigError(f"the demo has no flights on {options.day}; see deploy/demo/MODEL_CARD.md for its days")
-    with _running_stack(options, say) as (stack, project, store):
-        features = Features(store, project)
+    with _running_stack(options, say) as place:
+        features = Features(place.store, place.project)
         say(f"storing features of {len(day.departures())} flights, their planes, the weather and the queues")
         put_events(features, day.initial())
         put_events(features, [e for e in day.events() if e.minute < day.start_min + FIRST_MIN])
         say("computing every prediction of the day ahead of time")
-        _precompute(store, project, stack)
-        say(f"serving on {stack.url}")
-        clock = SimulatedClock(day.start_min + FIRST_MIN, options.speed)
-        replay = Replay(features, day.events(), day.departures(), clock, options.rate)
-        uvloop.run(
-            _replayed(replay, stack, day.stop_min, options, lambda: show(replay, tallies.read(store), stack.url))
-        )
-        return figures(replay, tallies.read(store))
+        _precompute(place.store, place.project, place.stack)
+        say(f"serving on {place.stack.url}")
+        with _audited(place) as audit:
+            clock = SimulatedClock(day.start_min + FIRST_MIN, options.speed)
+            replay = Replay(features, day.events(), day.departures(), clock, options.rate)
+            probes = uvloop.run(_replayed(replay, place, day.stop_min, options, audit, show))
+            return figures(replay, tallies.read(place.store), probes, audit.final())
 
 
 async def _replayed(
-    replay: Replay, stack: Stack, stop_min: float, options: DemoOptions, show: Callable[[], None]
-) -> None:
+    replay: Replay, place: _Place, stop_min: float, options: DemoOptions, audit: Audit, show: Show | None
+) -> Probes:
     until_s = time.monotonic() + options.for_s if options.for_s else float("inf")
-    showing = asyncio.create_task(_shown(show))
+    host, port = place.stack.where.host, place.stack.where.port
+    prober = await _prober(place)
+
+    def picture() -> None:
+        if show is not None:
+            counted = tallies.read(place.store)
+            show(Shown(replay, counted, prober.probes, audit.latest(), place.stack.url))
+
+    showing = asyncio.create_task(_shown(picture))
     try:
-        await replay.run(stack.where.host, stack.where.port, stop_min=stop_min, until_s=until_s, stop=showing.done)
+        await replay.run(host, port, stop_min=stop_min, until_s=until_s, stop=showing.done, prober=prober)
     finally:
         showing.cancel()
+        await prober.close()
         await asyncio.gather(showing, return_exceptions=True)
+    return prober.probes
+
+
+async def _prober(place: _Place) -> Prober:
+    where, model = place.stack.where, place.project.model(MODEL)
+    version = Registry(place.store, place.project).active(MODEL)[model.default_variant]
+    edge = await Connection.open(where.host, where.port)
+    links = [
+        Link(url, timeout_s=_LINK_TIMEOUT_S) for url in (where.primary_url, where.replica_url or where.primary_url)
+    ]
+    for link in links:
+        await link.open()
+    return Prober(model, version, edge, *links)
+
+
+def _audited(place: _Place) -> AbstractContextManager[Audit]:
+    output = place.project_file.with_name("audit.log")
+    return auditing(MODEL, place.stack.url, place.stack.where.primary_url, place.project_file, output)
 
 
 async def _shown(show: Callable[[], None]) -> None:
@@ -109,8 +153,16 @@ async def _shown(show: Callable[[], None]) -> None:
         await asyncio.to_thread(show)
 
 
+@dataclass(frozen=True, slots=True)
+class _Place:
+    stack: Stack
+    project_file: Path
+    project: Project
+    store: Store
+
+
 @contextmanager
-def _running_stack(options: DemoOptions, say: Callable[[str], None]) -> Iterator[tuple[Stack, Project, Store]]:
+def _running_stack(options: DemoOptions, say: Callable[[str], None]) -> Iterator[_Place]:
     """The stack in a directory of its own, with the demo's models published."""
     with ExitStack() as resources:
         directory = Path(resources.enter_context(tempfile.TemporaryDirectory(prefix="nearcast-demo-")))
@@ -125,7 +177,7 @@ def _running_stack(options: DemoOptions, say: Callable[[str], None]) -> Iterator
         resources.enter_context(_supervised(_publishing_first(stack, project), log, say))
         store = Store(stack.where.primary_url)
         resources.callback(store.close)
-        yield stack, project, store
+        yield _Place(stack, project_file, project, store)
 
 
 def _publishing_first(stack: Stack, project: Project) -> list[Child]:
@@ -169,18 +221,31 @@ def _precompute(store: Store, project: Project, stack: Stack) -> None:
     queue.close()
 
 
-def figures(replay: Replay, counted: Mapping[str, int]) -> dict[str, object]:
-    """The last line of a run."""
+def figures(
+    replay: Replay, counted: Mapping[str, int], probes: Probes, audited: Mapping[str, Any]
+) -> dict[str, object]:
+    """The last line of a run; what could not be measured is null."""
     board = replay.board
     return {
         "requests": board.requests,
         "tiers": {tier: board.tiers[tier] for tier in TIERS},
         "hit_ratio": round(board.hit_ratio(), 4),
-        "p50_ms": round(board.quantile_ms(0.5), 3),
-        "p99_ms": round(board.quantile_ms(0.99), 3),
+        "fresh_hit_ratio": round(board.fresh_hit_ratio(), 4),
+        "p50_ms": _rounded(board.quantile_ms(0.5)),
+        "p99_ms": _rounded(board.quantile_ms(0.99)),
         "precomputed": counted.get("precomputed", 0),
         "refreshed": counted.get("refreshed", 0),
+        "off_path_rows_per_request": round(board.rows_per_request(counted), 4),
         "updates": replay.updates,
+        "update_to_stale_p99_ms": _rounded(quantile_ms(probes.to_stale_s, 0.99)),
+        "update_to_refreshed_p99_ms": _rounded(quantile_ms(probes.to_refreshed_s, 0.99)),
+        "followed_updates": len(probes.to_stale_s) + len(probes.to_refreshed_s),
+        "audited": audited["samples"],
+        "falsely_fresh": sum(audited[verdict] for verdict in VIOLATIONS),
         "errors": board.errors.total(),
-        **{name: round(value, 4) for name, value in board.quality().items()},
+        **{name: _rounded(value, 4) for name, value in board.quality().items()},
     }
+
+
+def _rounded(value: float, digits: int = 3) -> float | None:
+    return None if math.isnan(value) else round(value, digits)

@@ -7,7 +7,7 @@ that moment, which is the fresh one just served; until its TTL has passed it rep
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import numpy as np
 
@@ -61,10 +61,18 @@ class Scoreboard:
         answers = self.tiers.total()
         return (self.tiers["memory"] + self.tiers["replica"]) / answers if answers else 0.0
 
+    def fresh_hit_ratio(self) -> float:
+        """Share of the requests that were answered with something fresh that lay ready."""
+        return (self.tiers["memory"] + self.tiers["replica"]) / self.requests if self.requests else 0.0
+
+    def rows_per_request(self, counted: Mapping[str, int]) -> float:
+        """What lying ready has cost: model rows computed off the path of requests, for each of them."""
+        rows = counted.get("precomputed", 0) + counted.get("refreshed", 0)
+        return rows / self.requests if self.requests else 0.0
+
     def quantile_ms(self, q: float, *, recent: bool = False) -> float:
         """Latency as the client saw it; `q` in 0..1."""
-        took_s = self.recent_s if recent else self._took_s
-        return float(np.quantile(np.fromiter(took_s, float), q)) * 1000 if took_s else float("nan")
+        return quantile_ms(self.recent_s if recent else self._took_s, q)
 
     def quality(self) -> Mapping[str, float]:
         """AUC and log-loss of what was served, and of what the twin would have served."""
@@ -78,3 +86,8 @@ class Scoreboard:
             "log_loss": scores.log_loss(late, served),
             "log_loss_ttl_cache": scores.log_loss(late, twin),
         }
+
+
+def quantile_ms(durations_s: Collection[float], q: float) -> float:
+    """A quantile of durations in ms; NaN of none."""
+    return float(np.quantile(np.fromiter(durations_s, float), q)) * 1000 if durations_s else float("nan")

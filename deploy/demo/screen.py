@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, datetime
 
 from rich.columns import Columns
@@ -10,8 +11,10 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from deploy.audit.verdict import VIOLATIONS
 from deploy.demo.replay import Replay
-from deploy.demo.scoreboard import TIERS
+from deploy.demo.run import Shown
+from deploy.demo.scoreboard import TIERS, quantile_ms
 from deploy.demo.tables import unix_s
 
 _COLOURS = {"memory": "green", "replica": "cyan", "live": "yellow", "stale": "magenta", "default": "red"}
@@ -20,12 +23,14 @@ _BAR = 40
 _OFFSET_S = -4 * 3600
 
 
-def screen(replay: Replay, tallies: dict[str, int], url: str) -> RenderableType:
+def screen(shown: Shown) -> RenderableType:
     """One picture of a run."""
+    replay = shown.replay
     clock = datetime.fromtimestamp(unix_s(replay.clock.minute()) + _OFFSET_S, UTC)
     title = f"[bold]nearcast[/] · will this flight arrive late? · New York, {clock:%A %d %B %Y  %H:%M}"
-    body = Group(_tiers(replay), Columns([_latency(replay), _work(replay, tallies), _quality(replay)], padding=(0, 4)))
-    return Panel(body, title=title, subtitle=f"{url} · Ctrl-C ends", padding=(1, 2))
+    columns = [_latency(replay), _work(shown), _freshness(shown), _quality(replay)]
+    body = Group(_tiers(replay), Columns(columns, padding=(0, 4)))
+    return Panel(body, title=title, subtitle=f"{shown.url} · Ctrl-C ends", padding=(1, 2))
 
 
 def _tiers(replay: Replay) -> RenderableType:
@@ -59,14 +64,31 @@ def _latency(replay: Replay) -> RenderableType:
     return _figures("latency, at the client", quantiles)
 
 
-def _work(replay: Replay, tallies: dict[str, int]) -> RenderableType:
+def _work(shown: Shown) -> RenderableType:
+    board, counted = shown.replay.board, shown.counted
     rows = [
-        ("feature updates", f"{replay.updates:,}"),
-        ("precomputed", f"{tallies.get('precomputed', 0):,}"),
-        ("recomputed", f"{tallies.get('refreshed', 0):,}"),
-        ("hit ratio", f"{replay.board.hit_ratio():.1%}"),
+        ("feature updates", f"{shown.replay.updates:,}"),
+        ("precomputed", f"{counted.get('precomputed', 0):,}"),
+        ("recomputed", f"{counted.get('refreshed', 0):,}"),
+        ("rows per request", f"{board.rows_per_request(counted):.2f}"),
+        ("fresh hits", f"{board.fresh_hit_ratio():.1%}"),
     ]
     return _figures("ahead of time", rows)
+
+
+def _freshness(shown: Shown) -> RenderableType:
+    audited, probes = shown.audited, shown.probes
+    rows = [
+        ("answers audited", f"{audited['samples']:,}" if audited else "-"),
+        ("falsely fresh", f"{sum(audited[verdict] for verdict in VIOLATIONS):,}" if audited else "-"),
+        ("update to stale, p99", _ms(quantile_ms(probes.to_stale_s, 0.99))),
+        ("update to recomputed, p99", _ms(quantile_ms(probes.to_refreshed_s, 0.99))),
+    ]
+    return _figures("never stale as fresh", rows)
+
+
+def _ms(value: float) -> str:
+    return "-" if math.isnan(value) else f"{value:.1f} ms"
 
 
 def _quality(replay: Replay) -> RenderableType:
