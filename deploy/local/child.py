@@ -40,6 +40,8 @@ class Child:
     env: Mapping[str, str] | None = None
     cwd: Path | None = None
     pass_fds: tuple[int, ...] = ()
+    #: 1 to 19 make way for the others.
+    nice: int = 0
     ready: Callable[[], bool] | None = None
     ready_within_s: float = 60.0
     stop_grace_s: float = 10.0
@@ -83,7 +85,12 @@ class KeptChild:
         self._started_s = time.monotonic()
         try:
             self.process = self._processes.start(
-                child.argv, output=subprocess.PIPE, env=child.env, cwd=child.cwd, pass_fds=child.pass_fds
+                child.argv,
+                output=subprocess.PIPE,
+                env=child.env,
+                cwd=child.cwd,
+                pass_fds=child.pass_fds,
+                nice=child.nice,
             )
         except OSError as error:
             raise StackFailed(child.name, f"cannot be started ({error})") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -45,8 +46,12 @@ class Processes:
         env: Mapping[str, str] | None = None,
         cwd: Path | None = None,
         pass_fds: Sequence[int] = (),
+        nice: int = 0,
     ) -> subprocess.Popen[bytes]:
         """Starts `argv` with stdout and stderr in `output`; `env` replaces our environment.
+
+        Args:
+            nice: 1 to 19 let the process, and all it starts, make way for others.
 
         Raises:
             OSError: the program cannot be started.
@@ -63,6 +68,8 @@ class Processes:
         )
         self._alive[process.pid] = process
         self._tell(f"+{process.pid}")
+        if nice:
+            _make_way(process, nice)
         return process
 
     def poll(self, process: subprocess.Popen[bytes]) -> int | None:
@@ -123,6 +130,13 @@ class Processes:
         self._guardian = self._guardian or _start_guardian()
         assert self._guardian.stdin is not None  # noqa: S101 - opened as a pipe
         self._guardian.stdin.write(f"{line}\n".encode())
+
+
+def _make_way(process: subprocess.Popen[bytes], nice: int) -> None:
+    try:
+        os.setpriority(os.PRIO_PROCESS, process.pid, os.getpriority(os.PRIO_PROCESS, 0) + nice)
+    except ProcessLookupError:
+        return  # Over already; whoever looks after it will notice.
 
 
 def _start_guardian() -> subprocess.Popen[bytes]:

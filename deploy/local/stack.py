@@ -33,6 +33,8 @@ _WRONG_CONFIGURATION = 2
 _QUIET = ("--loglevel", "warning")
 #: A worker finishes the chunk it is at before it ends.
 _WORKER_GRACE_S = 15.0
+#: What is done ahead of time makes way for the edge, where somebody is waiting.
+_NICE = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +107,8 @@ def _parts(url: str, environment: Mapping[str, str]) -> list[Child]:
         return Child(name=name, argv=argv, env=environment, final_status=_WRONG_CONFIGURATION, **more)  # type: ignore[arg-type]
 
     return [
-        part("worker", stop_grace_s=_WORKER_GRACE_S),
-        part("scheduler"),
-        part("refresher"),
+        part("worker", stop_grace_s=_WORKER_GRACE_S, nice=_NICE),
+        part("scheduler", nice=_NICE),
+        part("refresher", nice=_NICE),
         part("edge", ready=answers_http(f"{url}/readyz")),
     ]

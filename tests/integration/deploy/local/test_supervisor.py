@@ -204,3 +204,12 @@ def test_a_stop_that_is_asked_for_during_the_start_is_heard() -> None:
     supervisor.start()
 
     supervisor.stop()
+
+
+def test_a_nice_child_makes_way() -> None:
+    """It runs at a lower priority than we do, from its first moment that matters."""
+    children = [python("nice", WAIT_FOREVER, nice=5), python("plain", WAIT_FOREVER)]
+    with Supervisor(children, stream=io.StringIO()) as supervisor:
+        nice, plain = (os.getpriority(os.PRIO_PROCESS, supervisor.pids()[name]) for name in ("nice", "plain"))
+
+    assert nice == min(19, plain + 5)

@@ -40,6 +40,17 @@ def test_the_embedded_redis_comes_first_and_everybody_is_told_its_urls(tmp_path:
     assert environment["NEARCAST_REPLICA_URL"] == stack.where.replica_url != stack.where.primary_url
 
 
+def test_what_is_done_ahead_of_time_makes_way(tmp_path: Path) -> None:
+    """Whoever waits for the edge or for Redis does not wait for the worker too."""
+    settings = Settings(project=tmp_path / "nearcast.toml", port=0)
+
+    with local_stack(settings, tmp_path / "redis") as stack:
+        nice = {child.name: child.nice for child in stack.children}
+
+    assert nice["worker"] == nice["scheduler"] == nice["refresher"] > 0
+    assert nice["edge"] == nice["primary"] == nice["replica"] == 0
+
+
 def test_a_taken_port_is_told_before_anything_starts(tmp_path: Path) -> None:
     """The complaint names it and the way out."""
     with socket.create_server((LOOPBACK, 0)) as taken:
