@@ -16,7 +16,7 @@ from precompute.settings import Settings
 from precompute.store import Store, display_url
 from workers.broker import build_app
 from workers.celery_log import quieten
-from workers.messages import PRECOMPUTE_QUEUE, REFRESH_QUEUE
+from workers.messages import QUEUE_OF, REFRESH_QUEUE
 from workers.orphans import die_with_parent
 from workers.tasks import register
 from workers.workplace import PerProcess, open_workplace
@@ -58,7 +58,7 @@ def _serve(app: Celery, settings: Settings, concurrency: int) -> None:
     worker = app.Worker(
         pool="solo" if concurrency == 1 else "prefork",
         concurrency=concurrency,
-        queues=[REFRESH_QUEUE, PRECOMPUTE_QUEUE],
+        queues=[REFRESH_QUEUE, *QUEUE_OF.values()],
         quiet=True,
         optimization="fair",
         without_gossip=True,

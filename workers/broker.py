@@ -10,7 +10,8 @@ from celery import Celery
 from kombu import Queue
 
 from precompute.settings import Settings
-from workers.messages import PRECOMPUTE_QUEUE, PRECOMPUTE_TASK, REFRESH_QUEUE, REFRESH_TASK
+from workers.messages import PRECOMPUTE_QUEUE, PRECOMPUTE_TASK, QUEUE_OF, REFRESH_QUEUE, REFRESH_TASK
+from workers.queue_order import QueueOrder
 
 #: With Celery's pauses of 2, 4, 6... s between them, most of a minute; then the worker ends, and whoever supervises
 #: it starts a new one. A worker that reconnects without end has been seen to stop taking tasks.
@@ -35,7 +36,7 @@ def build_app(settings: Settings) -> Celery:
         worker_redirect_stdouts=False,
         worker_cancel_long_running_tasks_on_connection_loss=False,
         worker_send_task_events=False,
-        task_queues=[Queue(REFRESH_QUEUE), Queue(PRECOMPUTE_QUEUE)],
+        task_queues=[Queue(name) for name in (REFRESH_QUEUE, *QUEUE_OF.values())],
         task_default_queue=PRECOMPUTE_QUEUE,
         task_routes={PRECOMPUTE_TASK: PRECOMPUTE_QUEUE, REFRESH_TASK: REFRESH_QUEUE},
         task_publish_retry_policy={"max_retries": 3, "interval_start": 0.1, "interval_step": 0.3, "interval_max": 1.0},
@@ -50,6 +51,7 @@ def build_app(settings: Settings) -> Celery:
 def _transport(settings: Settings) -> dict[str, object]:
     return {
         "visibility_timeout": settings.task_timeout_s,
+        "queue_order_strategy": QueueOrder,
         "socket_connect_timeout": settings.redis_timeout_s,
         "socket_keepalive": True,
         "health_check_interval": 10,

@@ -12,5 +12,19 @@ class JobMissing(PermanentError):
         super().__init__(f"no job {job_id!r}; finished jobs are kept for some days (nearcast jobs list)")
 
 
+class JobEnded(PermanentError):
+    """Whoever lists a job's keys learns that the job is over: cancelled, replaced, or taken over by a new leader."""
+
+    def __init__(self, job_id: str) -> None:
+        super().__init__(f"job {job_id!r} was ended while its keys were being listed")
+
+
+class ScheduleMissing(PermanentError):
+    """Names the declared jobs that exist."""
+
+    def __init__(self, name: str, known: list[str]) -> None:
+        super().__init__(f"no declared job {name!r}; there are: {', '.join(known) or 'none'}")
+
+
 class JobRefused(PermanentError):
     """A job that makes no sense; says why."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from precompute.schedules import Priority
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,6 +15,9 @@ class Job:
     Attributes:
         source: where its keys come from, for people.
         chunk_keys: keys of each chunk but the last.
+        keys: where its keys come from, as `key_sources.source_of` reads it; empty if they cannot be listed again.
+        schedule: the declared job it is a run of, if any.
+        fence: the number of the leader that started it; None for a person.
     """
 
     id: str
@@ -22,6 +27,10 @@ class Job:
     source: str
     chunk_keys: int
     created_ms: int
+    keys: Mapping[str, object] = field(default_factory=dict)
+    priority: Priority = "normal"
+    schedule: str = ""
+    fence: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +53,8 @@ class Progress:
         listed: whether all keys have been listed.
         attempts: tasks begun; beyond `chunks`, some were begun again.
         active_ms: when a worker last showed that it is at it, 0 for never.
-        finished_ms: 0 until everything is done.
+        finished_ms: 0 until everything is done, or the job is cancelled.
+        cancelled: whether it was ended before everything was done.
     """
 
     job: Job
@@ -55,6 +65,7 @@ class Progress:
     chunks: int = 0
     chunks_done: int = 0
     listed: bool = False
+    cancelled: bool = False
     attempts: int = 0
     started_ms: int = 0
     active_ms: int = 0
@@ -63,8 +74,9 @@ class Progress:
     @classmethod
     def of(cls, job: Job, counters: Mapping[str, int]) -> Progress:
         """Reads the counters as they are stored."""
-        known = {name: counters[name] for name in cls.__dataclass_fields__ if name in counters and name != "listed"}
-        return cls(job=job, listed=bool(counters.get("listed")), **known)
+        known = {name: counters[name] for name in cls.__dataclass_fields__ if name in counters}
+        flags = {name: bool(known.pop(name, 0)) for name in ("listed", "cancelled")}
+        return cls(job=job, listed=flags["listed"], cancelled=flags["cancelled"], **known)
 
     @property
     def done(self) -> int:
@@ -73,7 +85,9 @@ class Progress:
 
     @property
     def state(self) -> str:
-        """`listing`, `running` or `finished`."""
+        """`listing`, `running`, `finished` or `cancelled`."""
+        if self.cancelled:
+            return "cancelled"
         if self.finished_ms:
             return "finished"
         return "running" if self.listed else "listing"

@@ -1,8 +1,9 @@
 """Jobs in Redis: keys in compressed chunks, a bit for each chunk that is done, counters, and the first failures.
 
-Tasks carry a job's id and a chunk's number and nothing else, so a message may be lost or delivered twice: whether a
-chunk is done is one bit, set by the script that counts it. Nothing of a running job expires, because an expiry would
-let Redis evict it; everything of a finished one does.
+Tasks carry a job's id and a chunk's number, and the number of the leader that queued them if it was one; so a message
+may be lost or delivered twice: whether a chunk is done is one bit, set by the script that counts it. Nothing of a
+running job expires, because an expiry would let Redis evict it; everything of a finished one does. Nobody adds to a
+job that is over, or starts one for a leader whose term is over: both are checked where they are written.
 """
 
 from __future__ import annotations
@@ -16,10 +17,11 @@ from importlib.resources import files
 import msgspec
 import orjson
 
-from precompute.keys import JOBS, job_key
+from precompute.keys import JOBS, fence_key, job_key
 from precompute.store import CommandFailed, Store, checked
-from workers.errors import JobMissing
+from workers.errors import JobEnded, JobMissing
 from workers.job_record import Failure, Job, Progress
+from workers.lease import LEASE
 
 #: Failures kept by name; all are counted.
 MAX_FAILURES = 1000
@@ -27,6 +29,28 @@ MAX_FAILURES = 1000
 MAX_LISTED = 200
 
 _STEP = files("workers").joinpath("job_step.lua").read_text()
+#: KEYS: record, progress, all jobs, last fence. ARGV: record, ms, id, fence if there is one.
+_CREATE = """
+if ARGV[4] and tonumber(redis.call('GET', KEYS[4]) or 0) > tonumber(ARGV[4]) then return 0 end
+redis.call('SET', KEYS[1], ARGV[1])
+redis.call('HSET', KEYS[2], 'total', 0)
+redis.call('ZADD', KEYS[3], ARGV[2], ARGV[3])
+return 1
+"""
+#: KEYS: record, progress, chunk. ARGV: packed keys, how many.
+_ADD_CHUNK = """
+if redis.call('EXISTS', KEYS[1]) == 0 or redis.call('HEXISTS', KEYS[2], 'finished_ms') == 1 then return 0 end
+redis.call('SET', KEYS[3], ARGV[1])
+redis.call('HINCRBY', KEYS[2], 'total', ARGV[2])
+redis.call('HINCRBY', KEYS[2], 'chunks', 1)
+return 1
+"""
+#: KEYS: record, progress, last fence. ARGV: now in ms, fence if there is one.
+_CANCEL = """
+if ARGV[2] and tonumber(redis.call('GET', KEYS[3]) or 0) > tonumber(ARGV[2]) then return 0 end
+if redis.call('EXISTS', KEYS[1]) == 0 or redis.call('HSETNX', KEYS[2], 'finished_ms', ARGV[1]) == 0 then return 0 end
+return redis.call('HSET', KEYS[2], 'cancelled', 1)
+"""
 _STEP_SHA = hashlib.sha1(_STEP.encode(), usedforsecurity=False).hexdigest()
 
 
@@ -52,26 +76,27 @@ class JobStore:
         self._keep_s = int(keep_s)
 
     def create(self, job: Job) -> None:
-        """Makes a job known, without any keys yet."""
-        self._store.atomically(
-            [
-                ("SET", job_key(job.id, "record"), msgspec.json.encode(job)),
-                ("HSET", job_key(job.id, "progress"), "total", 0),
-                ("ZADD", JOBS, job.created_ms, job.id),
-            ]
-        )
+        """Makes a job known, without any keys yet.
+
+        Raises:
+            JobEnded: the leader that starts it leads no more.
+        """
+        keys = (job_key(job.id, "record"), job_key(job.id, "progress"), JOBS, fence_key(LEASE))
+        fence = () if job.fence is None else (job.fence,)
+        args = (msgspec.json.encode(job), job.created_ms, job.id, *fence)
+        if not self._store.call("EVAL", _CREATE, len(keys), *keys, *args):
+            raise JobEnded(job.id)
 
     def add_chunk(self, job: Job, number: int, keys: Sequence[str]) -> None:
-        """Adds keys; the first chunk is number 0, and only the last may be short."""
+        """Adds keys; the first chunk is number 0, and only the last may be short.
+
+        Raises:
+            JobEnded: the job is over.
+        """
         packed = zlib.compress(orjson.dumps(keys), 1)
-        progress = job_key(job.id, "progress")
-        self._store.atomically(
-            [
-                ("SET", job_key(job.id, f"chunk:{number}"), packed),
-                ("HINCRBY", progress, "total", len(keys)),
-                ("HINCRBY", progress, "chunks", 1),
-            ]
-        )
+        names = [job_key(job.id, part) for part in ("record", "progress", f"chunk:{number}")]
+        if not self._store.call("EVAL", _ADD_CHUNK, len(names), *names, packed, len(keys)):
+            raise JobEnded(job.id)
 
     def refuse(self, job: Job, failures: Sequence[Failure]) -> None:
         """Counts what was listed but names no key."""
@@ -82,19 +107,19 @@ class JobStore:
 
     def close_list(self, job: Job, now_ms: int) -> None:
         """All keys are listed; a job whose chunks are done by now is finished."""
-        self._store.call("HSET", job_key(job.id, "progress"), "listed", 1)
         self._step(job.id, None, now_ms, [])
 
     def begin(self, job_id: str, number: int, now_ms: int) -> Chunk | None:
         """What a task has to do; None if the chunk is done or the job is over."""
-        record, done, packed = self._store.run(
+        record, done, over, packed = self._store.run(
             [
                 ("GET", job_key(job_id, "record")),
                 ("GETBIT", job_key(job_id, "done"), number),
+                ("HEXISTS", job_key(job_id, "progress"), "finished_ms"),
                 ("GET", job_key(job_id, f"chunk:{number}")),
             ]
         )
-        if checked(record) is None or checked(done):
+        if checked(record) is None or checked(done) or checked(over):
             return None
         progress = job_key(job_id, "progress")
         attempts, *_ = self._store.atomically(
@@ -124,7 +149,7 @@ class JobStore:
         Raises:
             JobMissing: no such job, or its record has expired.
         """
-        (found,) = self._progress([job_id])
+        (found,) = self.many([job_id])
         if found is None:
             raise JobMissing(job_id)
         return found
@@ -132,7 +157,7 @@ class JobStore:
     def all(self) -> list[Progress]:
         """All jobs that can still be looked at, newest first; forgets the others."""
         ids = [name.decode() for name in self._store.call("ZREVRANGE", JOBS, 0, MAX_LISTED - 1)]
-        found = self._progress(ids)
+        found = self.many(ids)
         gone = [name for name, progress in zip(ids, found, strict=True) if progress is None]
         if gone:
             self._store.call("ZREM", JOBS, *gone)
@@ -151,13 +176,27 @@ class JobStore:
             if byte >= len(bits) or not bits[byte] & (0x80 >> bit):
                 yield number
 
+    def cancel(self, job_id: str, now_ms: int, fence: int | None = None) -> bool:
+        """Ends a job; what a worker has in its hands is still written. Whether there was anything to end.
+
+        Args:
+            fence: of the leader that asks; once another one leads, it has no say.
+        """
+        names = (job_key(job_id, "record"), job_key(job_id, "progress"), fence_key(LEASE))
+        if not self._store.call("EVAL", _CANCEL, len(names), *names, now_ms, *(() if fence is None else (fence,))):
+            return False
+        # From here on nobody adds a chunk, so these are all.
+        self.abandon(self.progress(job_id))
+        return True
+
     def abandon(self, progress: Progress) -> None:
         """Lets everything of an unfinished job expire."""
         parts = ["record", "progress", "done", "attempts", "failures"]
         parts += [f"chunk:{number}" for number in self.undone(progress)]
         self._store.run([("EXPIRE", job_key(progress.job.id, part), self._keep_s) for part in parts])
 
-    def _progress(self, ids: Sequence[str]) -> list[Progress | None]:
+    def many(self, ids: Sequence[str]) -> list[Progress | None]:
+        """How far jobs have come; None for what is not there."""
         if not ids:
             return []
         records = self._store.call("MGET", *(job_key(name, "record") for name in ids))

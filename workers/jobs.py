@@ -4,24 +4,45 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import islice
+from pathlib import Path
 
 from precompute.errors import InvalidRequest, VersionMissing
 from precompute.manifest import Project
 from precompute.models import Model
 from precompute.registry import Registry
+from precompute.schedules import Priority
 from precompute.store import Store
 from workers.chunks import now_ms
 from workers.errors import JobRefused
 from workers.job_record import Failure, Job, Progress
 from workers.job_store import JobStore
-from workers.key_sources import Listed, Source, list_keys
+from workers.key_sources import Listed, Source, list_keys, source_data, source_of
 from workers.stalls import STALL_S, StallWatch
 from workers.task_queue import ChunkQueue
 
 #: Chunks queued again at once; the others follow when these are done.
 MAX_REQUEUED = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ticket:
+    """What a job that is a run of a declared one knows beyond its keys.
+
+    Attributes:
+        id: the job's; one is made up if empty.
+        fence: the number of the leader that starts it; None for a person.
+    """
+
+    schedule: str = ""
+    id: str = ""
+    priority: Priority = "normal"
+    fence: int | None = None
+
+
+_BY_HAND = Ticket()
 
 
 class Jobs:
@@ -52,17 +73,19 @@ class Jobs:
         variant: str | None = None,
         version: int | None = None,
         on_listed: Callable[[int], None] = lambda _: None,
+        ticket: Ticket = _BY_HAND,
     ) -> Job:
         """Lists the keys of a source and queues them; workers begin while the list is still growing.
 
         Args:
             variant: the model's default if None.
             version: what the variant serves at this moment if None; may be one that is not served yet.
-            on_listed: told how many keys are listed so far.
+            on_listed: told how many keys are listed so far; what it raises ends the listing.
 
         Raises:
             UnknownModel, VersionMissing, InvalidRequest, JobRefused: there is nothing to compute, or not like this.
-            StoreUnavailable: Redis is away; a job that was begun can only be started anew.
+            JobEnded: the job is over, or its leader's term is.
+            StoreUnavailable: Redis is away; `resume` lists the keys of a job that was begun anew.
         """
         declared = self._project.model(model)
         chosen, number = self._version(declared, variant, version)
@@ -70,8 +93,19 @@ class Jobs:
         first = next(pages, None)
         if first is None:
             raise JobRefused(f"no keys: {source} of model {model!r} is empty")
-        name = f"{model}-{secrets.token_hex(4)}"
-        job = Job(name, model, chosen, number, str(source), self._chunk_keys, self._clock_ms())
+        job = Job(
+            ticket.id or f"{ticket.schedule or model}-{secrets.token_hex(4)}",
+            model,
+            chosen,
+            number,
+            str(source),
+            self._chunk_keys,
+            self._clock_ms(),
+            source_data(source),
+            ticket.priority,
+            ticket.schedule,
+            ticket.fence,
+        )
         self._jobs.create(job)
         self._fill(job, first, pages, on_listed)
         self._jobs.close_list(job, self._clock_ms())
@@ -80,6 +114,10 @@ class Jobs:
     def progress(self, job_id: str) -> Progress:
         """How far a job has come. Raises JobMissing."""
         return self._jobs.progress(job_id)
+
+    def many(self, ids: Sequence[str]) -> list[Progress | None]:
+        """How far jobs have come; None for what is not there."""
+        return self._jobs.many(ids)
 
     def failures(self, job_id: str) -> list[Failure]:
         """The first failures, with reasons. Raises JobMissing."""
@@ -109,34 +147,52 @@ class Jobs:
             self.mend(progress, stall, clock_s())
             sleep(poll_s)
 
-    def resume(self, job_id: str) -> Progress:
+    def resume(self, job_id: str, on_listed: Callable[[int], None] = lambda _: None) -> Progress:
         """Queues whatever is not done, now; for whoever knows that the workers were killed.
+
+        Where whoever listed the keys was stopped before the end, the job is cancelled and another one takes its place.
 
         Raises:
             JobMissing: no such job.
-            JobRefused: whoever listed its keys was stopped before the end.
+            JobRefused: its keys can only be listed by whoever started it.
         """
         progress = self.progress(job_id)
+        if progress.finished_ms:
+            return progress
         if not progress.listed:
-            raise JobRefused(f"the keys of job {job_id!r} were never listed to the end; start it anew")
-        if not progress.finished_ms:
-            self._requeue(progress)
+            return self.progress(self._start_again(progress.job, on_listed).id)
+        self.requeue(progress)
         return progress
 
-    def mend(self, progress: Progress, stall: StallWatch, now_s: float) -> bool:
+    def _start_again(self, job: Job, on_listed: Callable[[int], None]) -> Job:
+        if job.fence is not None:
+            raise JobRefused(f"job {job.id!r} belongs to a scheduler, which lists its keys again by itself")
+        if not job.keys:
+            raise JobRefused(f"the keys of job {job.id!r} were never listed to the end; start it anew")
+        self.cancel(job.id)
+        ticket = Ticket(schedule=job.schedule, priority=job.priority)
+        source = source_of(job.keys, Path())
+        return self.start(job.model, source, version=job.version, on_listed=on_listed, ticket=ticket)
+
+    def mend(self, progress: Progress, stall: StallWatch, now_s: float, fence: int | None = None) -> bool:
         """Queues the undone chunks of a job again if it stands still; whether it did."""
         if not stall.stalled(progress, self._queue.waiting_chunks(), now_s):
             return False
-        self._requeue(progress)
+        self.requeue(progress, fence)
         return True
+
+    def cancel(self, job_id: str, fence: int | None = None) -> bool:
+        """Ends a job; what a worker has in its hands is still written. Whether there was anything to end."""
+        return self._jobs.cancel(job_id, self._clock_ms(), fence)
 
     def abandon(self, progress: Progress) -> None:
         """Lets an unfinished job expire."""
         self._jobs.abandon(progress)
 
-    def _requeue(self, progress: Progress) -> None:
+    def requeue(self, progress: Progress, fence: int | None = None) -> None:
+        """Queues undone chunks; with the leader's number if it is the leader who asks."""
         for number in islice(self._jobs.undone(progress), MAX_REQUEUED):
-            self._queue.precompute_chunk(progress.job.id, number)
+            self._queue.precompute_chunk(progress.job.id, number, priority=progress.job.priority, fence=fence)
 
     def _version(self, model: Model, variant: str | None, version: int | None) -> tuple[str, int]:
         registry = Registry(self._store, self._project)
@@ -169,7 +225,7 @@ class Jobs:
             page = next(pages, None)
             while len(waiting) >= job.chunk_keys or (page is None and waiting):
                 self._jobs.add_chunk(job, number, waiting[: job.chunk_keys])
-                self._queue.precompute_chunk(job.id, number)
+                self._queue.precompute_chunk(job.id, number, priority=job.priority, fence=job.fence)
                 del waiting[: job.chunk_keys]
                 number += 1
             on_listed(total)

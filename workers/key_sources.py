@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, TypeAlias
+from typing import Any, BinaryIO, TypeAlias
+
+import orjson
 
 from precompute import hotkeys
-from precompute.errors import InvalidKey
-from precompute.keys import MAX_KEY_BYTES, SEPARATOR, escape_part, row_key, row_prefix
+from precompute.errors import InvalidKey, PermanentError
+from precompute.keys import MAX_KEY_BYTES, SEPARATOR, escape_part, row_key, row_prefix, schedule_key
 from precompute.layouts import Layouts
 from precompute.manifest import Project
 from precompute.models import ENTITY, KeySource, Model
@@ -20,6 +23,8 @@ from workers.job_record import Failure
 
 #: What one SCAN may look at, and one MGET may read.
 PAGE = 1000
+#: All hot keys there are: the scheduler keeps fewer.
+MAX_HOT = 10_000_000
 #: Rows may be images: a page of them is read in pieces of about this size.
 PAGE_BYTES = 4 << 20
 #: A line longer than any key with its context is cut off rather than read.
@@ -66,7 +71,70 @@ class GivenKeys:
         return f"{len(self.keys):,} given"
 
 
-Source: TypeAlias = AllKeys | KeysFile | HotKeys | GivenKeys
+@dataclass(frozen=True, slots=True)
+class DependentKeys:
+    """The hot keys that depend on a row; the entity in its canonical spelling."""
+
+    view: str
+    entity: str
+
+    def __str__(self) -> str:
+        return f"hot keys of {self.view} {self.entity}"
+
+
+@dataclass(frozen=True, slots=True)
+class StoredKeys:
+    """The keys that a declared job was given when it was declared."""
+
+    schedule: str
+    file: str
+
+    def __str__(self) -> str:
+        return f"keys of {self.file}"
+
+
+Source: TypeAlias = AllKeys | KeysFile | HotKeys | GivenKeys | DependentKeys | StoredKeys
+
+
+def source_of(data: Mapping[str, Any], base: Path = Path()) -> Source:
+    """Reads a source as `[jobs.NAME]` has it: one of `all`, `hot`, `keys`, `dependents`, or `stored`.
+
+    Args:
+        base: where a relative path begins.
+    """
+    match data:
+        case {"hot": count}:
+            return HotKeys(count)
+        case {"keys": path}:
+            return KeysFile(base / path)
+        case {"dependents": {"view": view, "entity": entity}}:
+            return DependentKeys(view, entity)
+        case {"stored": schedule, "file": file}:
+            return StoredKeys(schedule, file)
+        case _:
+            return AllKeys()
+
+
+def source_data(source: Source) -> dict[str, object]:
+    """The inverse of `source_of`; empty for keys that were named one by one."""
+    match source:
+        case AllKeys():
+            return {"all": True}
+        case HotKeys(count):
+            return {"hot": count}
+        case KeysFile(path):
+            return {"keys": str(path.absolute())}
+        case DependentKeys(view, entity):
+            return {"dependents": {"view": view, "entity": entity}}
+        case StoredKeys(schedule, file):
+            return {"stored": schedule, "file": file}
+        case GivenKeys():
+            return {}
+
+
+def pack_keys(keys: Sequence[str]) -> bytes:
+    """Keys as `StoredKeys` finds them."""
+    return zlib.compress(orjson.dumps(keys), 6)
 
 
 def list_keys(source: Source, store: Store, project: Project, model: Model) -> Iterator[list[Listed]]:
@@ -87,11 +155,30 @@ def list_keys(source: Source, store: Store, project: Project, model: Model) -> I
                 )
             return _all_keys(model.all_keys, store, project)
         case KeysFile(path):
-            return _in_file(path)
+            return read_keys_file(path)
         case HotKeys(count):
             return _paged([key for key, _ in hotkeys.top(store, model.name, count)])
         case GivenKeys(keys):
             return _paged(keys)
+        case DependentKeys(view, entity):
+            return _paged(_dependents(store, model, view, entity))
+        case StoredKeys(schedule):
+            packed = store.call("GET", schedule_key(schedule, "keys"))
+            return _paged(orjson.loads(zlib.decompress(packed)) if packed else [])
+
+
+def _dependents(store: Store, model: Model, view: str, entity: str) -> list[str]:
+    at = [dependency.view for dependency in model.dependencies].index(view)
+    found = []
+    for text, _ in hotkeys.top(store, model.name, MAX_HOT):
+        try:
+            entities = model.entities(model.parse_key(text))
+        except PermanentError:
+            # Counted before the model's key was declared anew.
+            continue
+        if entities[at] == entity:
+            found.append(text)
+    return found
 
 
 def _paged(keys: Sequence[str]) -> Iterator[list[Listed]]:
@@ -99,7 +186,8 @@ def _paged(keys: Sequence[str]) -> Iterator[list[Listed]]:
         yield list(keys[at : at + PAGE])
 
 
-def _in_file(path: Path) -> Iterator[list[Listed]]:
+def read_keys_file(path: Path) -> Iterator[list[Listed]]:
+    """The keys of a text file; a `Failure` for a line that holds none. Raises JobRefused if it cannot be read."""
     page: list[Listed] = []
     try:
         with path.open("rb") as file:

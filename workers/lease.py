@@ -10,6 +10,9 @@ import secrets
 from precompute.keys import fence_key, lease_key
 from precompute.store import Store
 
+#: The lease that schedulers contend for.
+LEASE = "scheduler"
+
 _TAKE = """
 local owner = redis.call('GET', KEYS[1])
 if owner and owner ~= ARGV[1] then return 0 end

@@ -23,24 +23,31 @@ from workers.app import check_servers
 from workers.chunks import now_ms
 from workers.jobs import Jobs
 from workers.leading import Contender
-from workers.lease import Lease
+from workers.lease import LEASE, Lease
+from workers.ordered_refreshes import OrderedRefreshes
 from workers.refresh_sender import RefreshSender
+from workers.schedule_clock import ScheduleClock
+from workers.schedule_runner import ScheduleRunner
+from workers.schedule_store import ScheduleStore
 from workers.stopping import stop_on_signals
 from workers.task_queue import CeleryQueue, open_queue
 from workers.upkeep import ExpiryRefresh, HotKeyMerging, JobMending
 
 log = logging.getLogger(__name__)
 
-LEASE = "scheduler"
+#: A change of leaders takes a lease and a little; what is later by more than so many was missed.
+GRACE_LEASES = 3
+#: How often declared jobs are looked at beside their own times: a change of them is noticed by then.
+DECLARED_EVERY_S = 0.5
 
 
 def run_scheduler(settings: Settings, stop: threading.Event | None = None) -> None:
-    """Looks after hot keys, expiring predictions and jobs until it is told to stop by SIGTERM or SIGINT.
+    """Runs declared jobs, and looks after hot keys, expiring predictions and jobs, until told to stop by a signal.
 
     Any number of schedulers may run; one leads.
 
     Args:
-        stop: set by somebody else instead of by signals.
+        stop: set by somebody else instead of by SIGTERM or SIGINT.
 
     Raises:
         ConfigError: the project file is wrong, or Redis is too old or refuses us.
@@ -52,11 +59,14 @@ def run_scheduler(settings: Settings, stop: threading.Event | None = None) -> No
     store = Store(settings.primary_url, timeout_s=settings.redis_timeout_s)
     queue = open_queue(settings)
     contender = Contender(Lease(store, LEASE, int(settings.lease_ttl_s * 1000)), settings.lease_ttl_s)
-    scheduler = _scheduled(settings, store, project, queue, contender)
+    jobs = Jobs(store, project, queue, chunk_keys=settings.chunk_keys, keep_s=settings.job_keep_s)
+    scheduler = _scheduled(settings, store, project, queue, contender, jobs)
+    runner = _add_declared_jobs(scheduler, settings, store, project, contender, jobs)
     contender.start()
     scheduler.start()
     log.info("scheduling for %d model(s)", len(project.models))
     _beat(store, contender, settings.heartbeat_ms / 1000, stop)
+    runner.stop()
     scheduler.shutdown()
     contender.stop()
     queue.close()
@@ -65,26 +75,65 @@ def run_scheduler(settings: Settings, stop: threading.Event | None = None) -> No
 
 
 def _scheduled(
-    settings: Settings, store: Store, project: Project, queue: CeleryQueue, contender: Contender
+    settings: Settings, store: Store, project: Project, queue: CeleryQueue, contender: Contender, jobs: Jobs
 ) -> BackgroundScheduler:
     """What is done how often; a look that takes too long is not begun a second time meanwhile."""
     scheduler = BackgroundScheduler(
-        executors={"default": ThreadPoolExecutor(3)},
+        # A listing may take minutes, and must not keep anything else waiting.
+        executors={
+            "default": ThreadPoolExecutor(3),
+            "declared": ThreadPoolExecutor(2),
+            "listings": ThreadPoolExecutor(4),
+        },
         job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
         timezone=UTC,
     )
     logging.getLogger("apscheduler").setLevel(logging.ERROR)
     rule = MergeRule(half_life_s=settings.hot_half_life_s, keep=settings.hot_keys)
     sender = RefreshSender(queue, settings.max_refresh_tasks, Allowance(settings.refresh_keys_per_s))
-    jobs = Jobs(store, project, queue, chunk_keys=settings.chunk_keys, keep_s=settings.job_keep_s)
     looks: list[tuple[Callable[[], None], float]] = [
         (HotKeyMerging(store, project, rule).look, settings.hot_flush_s),
         (ExpiryRefresh(store, project, sender, settings).look, settings.look_every_s),
-        (JobMending(jobs).look, settings.look_every_s),
+        (OrderedRefreshes(store, project, sender).look, settings.look_every_s),
+        (JobMending(jobs, lambda: contender.fence).look, settings.look_every_s),
     ]
     for look, every_s in looks:
         scheduler.add_job(_led(look, contender), "interval", seconds=every_s)
     return scheduler
+
+
+def _add_declared_jobs(
+    scheduler: BackgroundScheduler,
+    settings: Settings,
+    store: Store,
+    project: Project,
+    contender: Contender,
+    jobs: Jobs,
+) -> ScheduleRunner:
+    """Has declared jobs looked at when they are due, and now and then."""
+
+    def defer(action: Callable[[], None], name: str) -> None:
+        scheduler.add_job(action, name=name, executor="listings")
+
+    def look() -> None:
+        try:
+            runner.look()
+        except TransientError as error:
+            log.warning("not scheduling: %s", error)
+
+    clock = ScheduleClock(scheduler, "declared", look)
+    runner = ScheduleRunner(
+        store,
+        ScheduleStore(store, project),
+        jobs,
+        lambda: contender.fence,
+        defer,
+        grace_ms=int(GRACE_LEASES * settings.lease_ttl_s * 1000),
+        directory=settings.project.absolute().parent,
+        sync=clock.sync,
+    )
+    scheduler.add_job(look, "interval", seconds=DECLARED_EVERY_S, executor="declared")
+    return runner
 
 
 def _led(look: Callable[[], None], contender: Contender) -> Callable[[], None]:

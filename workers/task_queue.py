@@ -9,17 +9,20 @@ from celery import Celery
 from kombu.exceptions import OperationalError
 
 from precompute.errors import StoreUnavailable
+from precompute.schedules import Priority
 from precompute.settings import Settings
-from precompute.store import Store
+from precompute.store import Store, checked
 from workers.broker import build_app
-from workers.messages import PRECOMPUTE_QUEUE, PRECOMPUTE_TASK, REFRESH_QUEUE, REFRESH_TASK
+from workers.messages import PRECOMPUTE_TASK, QUEUE_OF, REFRESH_QUEUE, REFRESH_TASK
 
 
 class ChunkQueue(Protocol):
     """Where chunks of jobs wait for a worker."""
 
-    def precompute_chunk(self, job_id: str, number: int) -> None:
-        """Queues one chunk of a job."""
+    def precompute_chunk(
+        self, job_id: str, number: int, *, priority: Priority = "normal", fence: int | None = None
+    ) -> None:
+        """Queues one chunk of a job; with the sender's fencing number, if it acts as the leader."""
 
     def waiting_chunks(self) -> int:
         """Chunks that no worker has taken."""
@@ -42,17 +45,20 @@ class CeleryQueue:
         self._app = app
         self._broker = broker
 
-    def precompute_chunk(self, job_id: str, number: int) -> None:
-        """Queues one chunk of a job."""
-        self._send(PRECOMPUTE_TASK, job_id, number)
+    def precompute_chunk(
+        self, job_id: str, number: int, *, priority: Priority = "normal", fence: int | None = None
+    ) -> None:
+        """Queues one chunk of a job; with the sender's fencing number, if it acts as the leader."""
+        args = (job_id, number) if fence is None else (job_id, number, fence)
+        self._send(PRECOMPUTE_TASK, *args, queue=QUEUE_OF[priority])
 
     def waiting_chunks(self) -> int:
         """Chunks that no worker has taken."""
-        return int(self._broker.call("LLEN", PRECOMPUTE_QUEUE))
+        return sum(map(checked, self._broker.run([("LLEN", queue) for queue in QUEUE_OF.values()])))
 
     def refresh(self, model: str, keys: Sequence[str]) -> None:
         """Queues at most `REFRESH_KEYS` keys of what the model serves."""
-        self._send(REFRESH_TASK, model, list(keys))
+        self._send(REFRESH_TASK, model, list(keys), queue=REFRESH_QUEUE)
 
     def waiting_refreshes(self) -> int:
         """Tasks that no worker has taken."""
@@ -63,9 +69,9 @@ class CeleryQueue:
         self._app.close()
         self._broker.close()
 
-    def _send(self, task: str, *args: object) -> None:
+    def _send(self, task: str, *args: object, queue: str) -> None:
         try:
-            self._app.send_task(task, args=args)
+            self._app.send_task(task, args=args, queue=queue)
         except OperationalError as error:
             raise StoreUnavailable(f"the task queue is unavailable: {error}") from error
 

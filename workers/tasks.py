@@ -9,9 +9,11 @@ from celery import Celery
 
 from precompute.errors import TransientError
 from workers.chunks import compute_chunk
+from workers.fencing import FenceGuard
 from workers.job_store import JobStore
 from workers.messages import PRECOMPUTE_TASK, REFRESH_TASK
 from workers.refreshing import refresh_keys
+from workers.retrying import retrying
 from workers.workplace import Workplace
 
 log = logging.getLogger(__name__)
@@ -19,11 +21,14 @@ log = logging.getLogger(__name__)
 
 def register(app: Celery, workplace: Callable[[], Workplace], job_keep_s: float) -> None:
     """Makes the tasks known to a worker; `workplace` gives the process that runs one what it needs."""
+    guard = FenceGuard()
 
-    def precompute_chunk(job_id: str, number: int) -> None:
+    def precompute_chunk(job_id: str, number: int, fence: int | None = None) -> None:
         place = workplace()
         with _forgiving(f"chunk {number} of job {job_id}"):
-            compute_chunk(place, JobStore(place.store, job_keep_s), job_id, number)
+            admitted, _ = retrying(lambda: guard.admits(place.store, fence))
+            if admitted:
+                compute_chunk(place, JobStore(place.store, job_keep_s), job_id, number)
 
     def refresh(model: str, keys: list[str]) -> None:
         with _forgiving(f"{len(keys)} keys of {model}"):

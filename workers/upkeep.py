@@ -94,22 +94,29 @@ class ExpiryRefresh:
 class JobMending:
     """Queues again what jobs have lost, and lets go of jobs that nobody will finish."""
 
-    def __init__(self, jobs: Jobs, clock_s: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, jobs: Jobs, fence: Callable[[], int | None], clock_s: Callable[[], float] = time.monotonic
+    ) -> None:
         self._jobs = jobs
+        self._fence = fence
         self._clock_s = clock_s
         self._stalls: dict[str, StallWatch] = {}
 
     def look(self) -> None:
         """Looks at every unfinished job. Raises StoreUnavailable."""
+        # Once for all of them: a number asked for later might be that of no term at all, and would let anything pass.
+        fence = self._fence()
+        if fence is None:
+            return
         unfinished = [p for p in self._jobs.all() if not p.finished_ms]
         self._stalls = {p.job.id: self._stalls.get(p.job.id) or StallWatch() for p in unfinished}
         for progress in unfinished:
-            self._mend(progress)
+            self._mend(progress, fence)
 
-    def _mend(self, progress: Progress) -> None:
+    def _mend(self, progress: Progress, fence: int) -> None:
         job = progress.job
         if now_ms() - max(progress.active_ms, job.created_ms) > ABANDONED_MS:
             log.warning("job %s is abandoned: nobody has worked on it for days", job.id)
             self._jobs.abandon(progress)
-        elif self._jobs.mend(progress, self._stalls[job.id], self._clock_s()):
+        elif self._jobs.mend(progress, self._stalls[job.id], self._clock_s(), None if job.fence is None else fence):
             log.warning("job %s stood still; its unfinished chunks are queued again", job.id)

@@ -1,8 +1,12 @@
-"""`nearcast jobs`: computing many predictions ahead of time."""
+"""`nearcast jobs`: computing many predictions ahead of time.
+
+Two words: a *declared job* has a name and is run by the schedulers, as the project file or `jobs add` says; a *job* is
+one piece of work with an ID, whoever started it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -10,164 +14,220 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from deploy.cli import declared_jobs
+from deploy.cli.declared_jobs import Dependents, split_dependents
 from deploy.cli.invocation import Invocation, invocation
+from deploy.cli.job_answers import (
+    declared_document,
+    declared_documents,
+    declared_table,
+    failure_table,
+    job_document,
+    job_table,
+    show_job,
+)
+from deploy.cli.job_desk import Desk, open_desk
 from deploy.cli.progress import progress_bar
-from deploy.cli.show import Json, facts, show, table, tell
+from deploy.cli.show import Json, facts, show, tell
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from workers.job_record import Failure, Progress
-    from workers.jobs import Jobs
+    from workers.job_record import Progress
     from workers.key_sources import Source
+    from workers.schedule_store import Declared
 
-group = typer.Typer(no_args_is_help=True, help="Run precompute jobs and look at them.", rich_markup_mode="markdown")
+group = typer.Typer(
+    no_args_is_help=True, help="Run precompute jobs, now or by schedule, and look at them.", rich_markup_mode="markdown"
+)
 
 JobId = Annotated[str, typer.Argument(metavar="ID", help="The job, as `nearcast jobs list` shows it.")]
-
-#: Failures that are shown unasked.
-_SHOWN_FAILURES = 10
-
-
-@contextmanager
-def _jobs(call: Invocation) -> Iterator[Jobs]:
-    from workers.jobs import Jobs
-    from workers.task_queue import open_queue
-
-    project, settings = call.project, call.settings
-    with call.primary() as store:
-        queue = open_queue(settings)
-        try:
-            yield Jobs(store, project, queue, chunk_keys=settings.chunk_keys, keep_s=settings.job_keep_s)
-        finally:
-            queue.close()
+NameOrId = Annotated[
+    str, typer.Argument(metavar="NAME|ID", help="A declared job, else the ID of a job; `nearcast jobs list` has both.")
+]
 
 
 @group.command("run", epilog="Example: nearcast jobs run late --all --variant fast")
 def run(
     ctx: typer.Context,
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="A model of the project.")],
+    what: Annotated[
+        str,
+        typer.Argument(metavar="NAME|MODEL", help="A declared job; or a model, with an option that says which keys."),
+    ],
     everything: Annotated[
         bool, typer.Option("--all", help="Every key the model's all_keys view has a row for.")
     ] = False,
     keys: Annotated[Path | None, typer.Option(help="A text file with one key a line.", metavar="FILE")] = None,
     hot: Annotated[int | None, typer.Option(min=1, help="The N keys asked for most.", metavar="N")] = None,
+    dependents: Dependents = None,
     variant: Annotated[str | None, typer.Option(help="Else the model's default.")] = None,
     version: Annotated[int | None, typer.Option(help="Else what the variant serves.")] = None,
     detach: Annotated[bool, typer.Option("--detach", help="Start it and do not wait for its end.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Have the predictions of many keys computed by the workers, and show how far they are.
+    """Have the predictions of many keys computed by the workers now, and show how far they are.
+
+    With an option that says which keys, the argument is a model; without one, it is a declared job, which is run once
+    beside its schedule, paused or not: its overlap and time limit are for runs by the schedulers.
 
     Ctrl-C ends the watching, not the job. The exit status is 1 if not one prediction could be computed.
     """
-    source = _source(everything=everything, keys=keys, hot=hot)
-    with _jobs(invocation(ctx)) as jobs:
-        with progress_bar(f"listing keys of {model}", "keys") as advance:
-            job = jobs.start(
-                model, source, variant=variant, version=version, on_listed=lambda count: advance(None, count)
+    call = invocation(ctx)
+    if _says_keys(everything, keys, hot, dependents):
+        source = _source(call, what, everything=everything, keys=keys, hot=hot, dependents=dependents)
+        with open_desk(call) as desk:
+            with _listing(what) as advance:
+                job = desk.jobs.start(what, source, variant=variant, version=version, on_listed=advance)
+            _answer(desk, job.id, detach=detach, as_json=as_json)
+        return
+    with open_desk(call) as desk:
+        declared = desk.find(what)
+        if declared is None:
+            raise typer.BadParameter(
+                f"{what!r} is no declared job; of a model, say which keys: "
+                "--all, --keys FILE, --hot N or --dependents VIEW:ENTITY"
             )
-        if detach:
-            _show(jobs.progress(job.id), [], as_json=as_json)
-        else:
-            _follow(jobs, job.id, as_json=as_json)
+        if variant or version:
+            raise typer.BadParameter("--variant and --version go with a model; a declared job has its own")
+        _run_declared(desk, declared, detach=detach, as_json=as_json)
 
 
-def _source(*, everything: bool, keys: Path | None, hot: int | None) -> Source:
-    from workers.key_sources import AllKeys, HotKeys, KeysFile
+def _says_keys(*options: object) -> bool:
+    said = sum(option is not None and option is not False for option in options)
+    if said > 1:
+        raise typer.BadParameter("say which keys once: --all, --keys FILE, --hot N or --dependents VIEW:ENTITY")
+    return said == 1
 
-    if [everything, keys is not None, hot is not None].count(True) != 1:
-        raise typer.BadParameter("say which keys: --all, --keys FILE or --hot N")
+
+def _source(
+    call: Invocation, model: str, *, everything: bool, keys: Path | None, hot: int | None, dependents: str | None
+) -> Source:
+    from workers.errors import JobRefused
+    from workers.key_sources import AllKeys, DependentKeys, HotKeys, KeysFile
+
+    if everything:
+        return AllKeys()
     if keys is not None:
         return KeysFile(keys)
-    return HotKeys(hot) if hot is not None else AllKeys()
+    if hot is not None:
+        return HotKeys(hot)
+    from precompute.keys import canonical_part
+
+    row = split_dependents(dependents or "")
+    reads = [dependency.view for dependency in call.project.model(model).dependencies]
+    if row["view"] not in reads:
+        raise JobRefused(f"model {model!r} does not read view {row['view']!r}; it reads: {', '.join(reads)}")
+    return DependentKeys(row["view"], canonical_part(row["entity"]))
 
 
-def _follow(jobs: Jobs, job_id: str, *, as_json: bool) -> None:
-    try:
-        with progress_bar(f"job {job_id}", "keys") as advance:
-            for progress in jobs.watch(job_id):
-                advance(progress.done / progress.total if progress.total else None, progress.done)
-    except KeyboardInterrupt:
-        tell(f"the workers go on with job {job_id}; nearcast jobs resume {job_id} watches it again")
-        raise
-    _show(progress, jobs.failures(job_id) if progress.failed else [], as_json=as_json)
+def _run_declared(desk: Desk, declared: Declared, *, detach: bool, as_json: bool) -> None:
+    from workers.jobs import Ticket
+    from workers.schedule_runner import source_for
+
+    schedule = declared.schedule
+    ticket = Ticket(schedule=schedule.name, priority=schedule.priority)
+    source = source_for(declared, desk.directory)
+    with _listing(schedule.name) as advance:
+        jobs = [
+            desk.jobs.start(schedule.model, source, variant=chosen, on_listed=advance, ticket=ticket)
+            for chosen in schedule.variants
+        ]
+    last = [desk.jobs.progress(job.id) if detach else _watch(desk, job.id) for job in jobs]
+    documents = [job_document(progress) for progress in last]
+    show({"declared_job": schedule.name, "jobs": documents}, lambda: job_table(documents), as_json=as_json)
+    if not detach and any(progress.failed and not progress.written for progress in last):
+        raise typer.Exit(1)
+
+
+@contextmanager
+def _listing(what: str) -> Iterator[Callable[[int], None]]:
+    """A progress bar for the keys of a job."""
+    with progress_bar(f"listing keys of {what}", "keys") as advance:
+        yield lambda count: advance(None, count)
+
+
+def _answer(desk: Desk, job_id: str, *, detach: bool, as_json: bool) -> None:
+    if detach:
+        show_job(desk.jobs.progress(job_id), [], as_json=as_json)
+        return
+    progress = _watch(desk, job_id)
+    show_job(progress, desk.jobs.failures(job_id) if progress.failed else [], as_json=as_json)
     if progress.failed and not progress.written:
         raise typer.Exit(1)
 
 
+def _watch(desk: Desk, job_id: str) -> Progress:
+    try:
+        with progress_bar(f"job {job_id}", "keys") as advance:
+            for progress in desk.jobs.watch(job_id):
+                advance(progress.done / progress.total if progress.total else None, progress.done)
+    except KeyboardInterrupt:
+        tell(f"the workers go on with job {job_id}; nearcast jobs resume {job_id} watches it again")
+        raise
+    return progress
+
+
 @group.command("list", epilog="Example: nearcast jobs list")
 def list_(ctx: typer.Context, as_json: Json = False) -> None:
-    """List the jobs of the last days, newest first."""
-    with _jobs(invocation(ctx)) as jobs:
-        found = jobs.all()
-    show({"jobs": [_document(progress) for progress in found]}, lambda: _listing(found), as_json=as_json)
+    """List the declared jobs, and the jobs of the last days, newest first."""
+    with open_desk(invocation(ctx)) as desk:
+        declared = declared_documents(desk)
+        jobs = [job_document(progress) for progress in desk.jobs.all()]
+    show({"declared": declared, "jobs": jobs}, lambda: _listing_of(declared, jobs), as_json=as_json)
+
+
+def _listing_of(declared: list[dict[str, object]], jobs: list[dict[str, object]]) -> RenderableType:
+    from rich.console import Group
+
+    return Group(*([declared_table(declared)] if declared else []), job_table(jobs))
 
 
 @group.command("show", epilog="Example: nearcast jobs show late-1f3a5b7c")
-def show_(ctx: typer.Context, job: JobId, as_json: Json = False) -> None:
-    """Show how far one job has come."""
-    with _jobs(invocation(ctx)) as jobs:
-        progress = jobs.progress(job)
-        failures = jobs.failures(job) if progress.failed else []
-    _show(progress, failures, as_json=as_json)
+def show_(ctx: typer.Context, what: NameOrId, as_json: Json = False) -> None:
+    """Show a declared job and when it runs next, or how far one job has come."""
+    with open_desk(invocation(ctx)) as desk:
+        declared = desk.find(what)
+        if declared is not None:
+            document = declared_document(desk, declared)
+            show(document, lambda: facts(document.items()), as_json=as_json)
+            return
+        progress = desk.jobs.progress(what)
+        failures = desk.jobs.failures(what) if progress.failed else []
+    show_job(progress, failures, as_json=as_json)
 
 
 @group.command("resume", epilog="Example: nearcast jobs resume late-1f3a5b7c")
-def resume(ctx: typer.Context, job: JobId, as_json: Json = False) -> None:
-    """Queue again what was lost with a killed worker, and watch the job to its end."""
-    with _jobs(invocation(ctx)) as jobs:
-        jobs.resume(job)
-        _follow(jobs, job, as_json=as_json)
+def resume(ctx: typer.Context, what: NameOrId, as_json: Json = False) -> None:
+    """Let a paused declared job run again, or bring an interrupted job to its end.
+
+    NAME: runs begin again when they are due; what was due while it was paused is not made up for.
+
+    ID: queue again what was lost with a killed worker, and watch the job. If whoever listed its keys was stopped before
+    the end, the keys are listed anew, for a job with a new ID.
+    """
+    with open_desk(invocation(ctx)) as desk:
+        declared = desk.find(what)
+        if declared is not None:
+            desk.declared.resume(what)
+            document = declared_document(desk, desk.declared.get(what))
+            show(document, lambda: facts(document.items()), as_json=as_json)
+            return
+        job_id = desk.jobs.resume(what).job.id
+        if job_id != what:
+            tell(f"the keys of job {what} were not listed to the end; job {job_id} takes its place")
+        _answer(desk, job_id, detach=False, as_json=as_json)
 
 
 @group.command("failures", epilog="Example: nearcast jobs failures late-1f3a5b7c --json")
 def failures(ctx: typer.Context, job: JobId, as_json: Json = False) -> None:
     """List keys that could not be computed, with the reason."""
-    with _jobs(invocation(ctx)) as jobs:
-        found = jobs.failures(job)
-        failed = jobs.progress(job).failed
+    with open_desk(invocation(ctx)) as desk:
+        found = desk.jobs.failures(job)
+        failed = desk.jobs.progress(job).failed
     document = {"job": job, "failed": failed, "failures": [asdict(failure) for failure in found]}
-    show(document, lambda: _failures(found), as_json=as_json)
+    show(document, lambda: failure_table(found), as_json=as_json)
     if failed > len(found):
         tell(f"the first {len(found):,} of {failed:,} failures are kept")
 
 
-def _show(progress: Progress, found: list[Failure], *, as_json: bool) -> None:
-    document = _document(progress)
-    show(document, lambda: facts((name, value) for name, value in document.items()), as_json=as_json)
-    if found and not as_json:
-        show(None, lambda: _failures(found[:_SHOWN_FAILURES]), as_json=False)
-        if progress.failed > _SHOWN_FAILURES:
-            tell(f"{progress.failed:,} keys failed; nearcast jobs failures {progress.job.id} lists them")
-
-
-def _document(progress: Progress) -> dict[str, object]:
-    from precompute.updates import timestamp
-
-    job = progress.job
-    return {
-        "job": job.id,
-        "state": progress.state,
-        "model": job.model,
-        "version": job.version,
-        "variant": job.variant,
-        "keys": job.source,
-        "created_at": timestamp(job.created_ms),
-        "finished_at": timestamp(progress.finished_ms) if progress.finished_ms else None,
-        "total": progress.total,
-        "written": progress.written,
-        "failed": progress.failed,
-        "keys_per_s": round(progress.keys_per_s),
-        "eta_s": None if progress.eta_s is None or progress.finished_ms else round(progress.eta_s, 1),
-    }
-
-
-def _listing(found: list[Progress]) -> RenderableType:
-    columns = ("job", "state", "keys", "total", "written", "failed", "keys_per_s", "created_at")
-    documents = [_document(progress) for progress in found]
-    return table(columns, [[document[name] for name in columns] for document in documents])
-
-
-def _failures(found: list[Failure]) -> RenderableType:
-    return table(("key", "reason"), [(failure.key, failure.reason) for failure in found])
+declared_jobs.register(group)

@@ -13,18 +13,19 @@ from precompute import manifest
 from precompute.errors import InvalidRequest, StoreUnavailable, VersionMissing
 from precompute.features import Features, Row
 from precompute.hotkeys import HotCounter, MergeRule, flush_commands, merge
-from precompute.keys import active_key, blob_key, job_key
+from precompute.keys import active_key, blob_key, fence_key, hot_key, job_key
 from tests.flights import MANIFEST, Flights
 from tests.roles import role
 from tests.waiting import wait_until
 from workers import tallies
 from workers.app import run_worker
 from workers.chunks import MAX_ATTEMPTS, compute_chunk
-from workers.errors import JobMissing, JobRefused
+from workers.errors import JobEnded, JobMissing, JobRefused
 from workers.job_record import Progress
 from workers.job_store import MAX_FAILURES, JobStore
-from workers.jobs import Jobs
-from workers.key_sources import AllKeys, GivenKeys, HotKeys, KeysFile
+from workers.jobs import Jobs, Ticket
+from workers.key_sources import AllKeys, DependentKeys, GivenKeys, HotKeys, KeysFile, Source
+from workers.lease import LEASE
 from workers.task_queue import open_queue
 from workers.workplace import Workplace, open_workplace
 
@@ -40,7 +41,7 @@ class InlineQueue:
         self.lost = lost
         self.run: list[int] = []
 
-    def precompute_chunk(self, job_id: str, number: int) -> None:
+    def precompute_chunk(self, job_id: str, number: int, **_: object) -> None:
         if self.lost:
             self.lost -= 1
             return
@@ -227,24 +228,93 @@ def test_a_job_is_resumed_at_once_if_somebody_says_so(flights: Flights) -> None:
     assert finished(jobs, job.id).written == 300
 
 
-def test_a_job_whose_keys_were_never_listed_cannot_be_resumed(flights: Flights, tmp_path: Path) -> None:
-    """Whoever listed them has taken the list with him; the chunks that exist were computed all the same."""
-    flights.put(2500)
+def interrupted(flights: Flights, source: Source) -> Progress:
+    """A job whose keys somebody began to list, and did not end."""
 
     class Interrupted(InlineQueue):
-        def precompute_chunk(self, job_id: str, number: int) -> None:
+        def precompute_chunk(self, job_id: str, number: int, **_: object) -> None:
             if number == 2:
                 raise KeyboardInterrupt
             super().precompute_chunk(job_id, number)
 
     jobs = inline(flights, Interrupted(flights))
     with pytest.raises(KeyboardInterrupt):
-        jobs.start("late", AllKeys())
-
+        jobs.start("late", source, variant="fast")
     (left,) = jobs.all()
+    return left
+
+
+def test_a_job_whose_keys_were_not_listed_to_the_end_is_started_again_by_resuming_it(flights: Flights) -> None:
+    """With the same version, under another ID; of the old one nothing is left to do, and nobody can add to it."""
+    keys = flights.put(2500)
+    left = interrupted(flights, AllKeys())
+    jobs = inline(flights)
+
+    again = jobs.resume(left.job.id)
+
     assert (left.state, left.written) == ("listing", 200)
+    assert jobs.progress(left.job.id).state == "cancelled"
+    assert (again.job.variant, finished(jobs, again.job.id).written) == ("fast", 2500)
+    assert len(flights.entries(keys, version=2)) == 2500
+    with pytest.raises(JobEnded):
+        JobStore(flights.store, 60.0).add_chunk(left.job, 3, ["UA1:JFK"])
+
+
+def test_keys_that_were_named_one_by_one_cannot_be_listed_again(flights: Flights) -> None:
+    """Whoever named them has taken the list with him."""
+    left = interrupted(flights, GivenKeys([f"UA{i}:EWR" for i in range(2500)]))
+
     with pytest.raises(JobRefused, match="start it anew"):
-        jobs.resume(left.job.id)
+        inline(flights).resume(left.job.id)
+
+
+def test_a_cancelled_job_does_nothing_more_and_expires(flights: Flights) -> None:
+    """Its tasks are idle, and what a worker had in its hands leaves nothing behind that stays."""
+    flights.put(300)
+    queue = InlineQueue(flights, lost=3)
+    jobs = inline(flights, queue)
+    job = jobs.start("late", AllKeys())
+    store = JobStore(flights.store, 60.0)
+    in_hand = store.begin(job.id, 0, 1)
+    assert in_hand is not None
+
+    cancelled = [jobs.cancel(job.id), jobs.cancel(job.id)]
+    queue.precompute_chunk(job.id, 1)
+    store.finish(in_hand, 100, 0, [], 2)
+
+    progress = jobs.progress(job.id)
+    lives = [flights.store.call("TTL", name) for name in flights.store.call("KEYS", job_key(job.id, "*"))]
+    assert cancelled == [True, False]
+    assert (progress.state, progress.written, progress.attempts) == ("cancelled", 100, 1)
+    assert all(0 < ttl <= 60 for ttl in lives)
+
+
+def test_the_hot_keys_behind_a_row_can_be_computed_alone(flights: Flights) -> None:
+    """However its entity is written in the key."""
+    keys = flights.put(40)
+    flights.store.call("ZADD", hot_key("late"), *[piece for key in [*keys, "nonsense"] for piece in (1.0, key)])
+    jobs = inline(flights)
+
+    progress = finished(jobs, jobs.start("late", DependentKeys("weather", "New~20York~2F3")).id)
+
+    assert progress.written == 10
+    assert len(flights.entries(keys)) == len(flights.entries(keys[3::4])) == 10
+
+
+def test_a_deposed_leader_can_neither_start_nor_cancel_a_job(flights: Flights) -> None:
+    """The last number that the lease gave out decides, at the moment of writing."""
+    flights.put(10)
+    flights.store.call("SET", fence_key(LEASE), 3)
+    jobs = inline(flights, InlineQueue(flights, lost=1))
+    job = jobs.start("late", AllKeys(), ticket=Ticket(id="x.1", fence=3))
+
+    flights.store.call("SET", fence_key(LEASE), 4)
+    cancelled = jobs.cancel(job.id, 3)
+    with pytest.raises(JobEnded):
+        jobs.start("late", AllKeys(), ticket=Ticket(id="x.2", fence=3))
+
+    assert not cancelled
+    assert [progress.job.id for progress in jobs.all()] == ["x.1"]
 
 
 def test_only_a_finished_job_expires(flights: Flights) -> None:

@@ -18,9 +18,8 @@ from tests.roles import role
 from tests.waiting import wait_until
 from workers import tallies
 from workers.allowance import Allowance
-from workers.lease import Lease
+from workers.lease import LEASE, Lease
 from workers.refresh_sender import RefreshSender
-from workers.scheduler import LEASE
 from workers.task_queue import CeleryQueue, open_queue
 from workers.upkeep import ExpiryRefresh
 

@@ -38,8 +38,7 @@ def test_an_error_is_one_line_and_no_traceback(tmp_path: Path, capsys: Captured)
         (["features", "get", "thing"], "Missing argument 'ENTITY'"),
         (["--nonsense"], "No such option: --nonsense"),
         (["up", "--port", "many"], "Invalid value for '--port'"),
-        (["jobs", "run", "score"], "say which keys: --all, --keys FILE or --hot N"),
-        (["jobs", "run", "score", "--all", "--hot", "3"], "say which keys"),
+        (["jobs", "run", "score", "--all", "--hot", "3"], "say which keys once: --all, --keys FILE, --hot N"),
     ],
 )
 def test_a_wrong_command_line_is_one_line_that_says_where_help_is(

@@ -1,0 +1,176 @@
+"""`nearcast jobs add|pause|remove|history`: jobs that schedulers run by themselves."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from deploy.cli.invocation import invocation
+from deploy.cli.job_answers import (
+    Document,
+    declared_document,
+    declared_documents,
+    hand_document,
+    run_document,
+    run_table,
+)
+from deploy.cli.job_desk import Desk, open_desk
+from deploy.cli.show import Json, facts, show
+
+Name = Annotated[str, typer.Argument(metavar="NAME", help="A declared job, as `nearcast jobs list` shows it.")]
+Dependents = Annotated[str | None, typer.Option(help="The hot keys that depend on a row.", metavar="VIEW:ENTITY")]
+
+
+def register(group: typer.Typer) -> None:
+    """Adds the commands."""
+    group.command("add", epilog='Example: nearcast jobs add warm late --hot 10000 --cron "*/15 * * * *"')(add)
+    group.command("pause", epilog="Example: nearcast jobs pause warm")(pause)
+    group.command("remove", epilog="Example: nearcast jobs remove warm")(remove)
+    group.command("history", epilog="Example: nearcast jobs history warm")(history)
+
+
+def add(
+    ctx: typer.Context,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="What to call it: a-z, 0-9, _ and -.")],
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="A model of the project.")],
+    everything: Annotated[
+        bool, typer.Option("--all", help="Compute every key the model's all_keys view has a row for.")
+    ] = False,
+    keys: Annotated[
+        Path | None, typer.Option(help="The keys of a text file; read now, and kept with the job.", metavar="FILE")
+    ] = None,
+    hot: Annotated[int | None, typer.Option(min=1, help="The N keys asked for most at that time.", metavar="N")] = None,
+    dependents: Dependents = None,
+    variant: Annotated[list[str] | None, typer.Option(help="Else the model's default; may be repeated.")] = None,
+    cron: Annotated[str | None, typer.Option(help="Five fields: minute hour day month weekday.")] = None,
+    every: Annotated[
+        float | None, typer.Option(help="An interval; counted from 1970, so 3600 is on the hour.", metavar="SECONDS")
+    ] = None,
+    on: Annotated[
+        Literal["publish", "view-update"] | None, typer.Option(help="Run on an event instead of by the clock.")
+    ] = None,
+    view: Annotated[str | None, typer.Option(help="With --on view-update: which view.")] = None,
+    min_interval: Annotated[
+        float | None, typer.Option(help="With --on view-update: not more often; else 60.", metavar="SECONDS")
+    ] = None,
+    window: Annotated[str | None, typer.Option(help="Begin only at these hours.", metavar="HH:MM-HH:MM")] = None,
+    timezone: Annotated[str | None, typer.Option(help="Of cron and window; else UTC.", metavar="ZONE")] = None,
+    jitter: Annotated[float | None, typer.Option(help="Begin up to so much later.", metavar="SECONDS")] = None,
+    priority: Annotated[
+        Literal["high", "normal", "low"] | None, typer.Option(help="Which tasks workers take first; else normal.")
+    ] = None,
+    time_limit: Annotated[
+        float | None, typer.Option(help="End a run that takes longer; else never.", metavar="SECONDS")
+    ] = None,
+    overlap: Annotated[
+        Literal["skip", "queue", "replace"] | None,
+        typer.Option(help="What happens to a run that is due while one is at work; else skip."),
+    ] = None,
+    missed: Annotated[
+        Literal["skip", "run-once"] | None,
+        typer.Option(help="What happens to runs that were due while no scheduler led; else run-once."),
+    ] = None,
+    replace: Annotated[bool, typer.Option("--replace", help="Take the place of a job added before.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Declare a job that the schedulers run from now on.
+
+    The same can be written into the project file as `[jobs.NAME]`. The leading scheduler takes it up within a second.
+    """
+    said: dict[str, Any] = {
+        "model": model,
+        "variants": variant or None,
+        "all": everything or None,
+        "hot": hot,
+        "keys": None if keys is None else str(keys),
+        "dependents": None if dependents is None else split_dependents(dependents),
+        "cron": cron,
+        "every_s": every,
+        "on": on,
+        "view": view,
+        "min_interval_s": min_interval,
+        "window": window,
+        "timezone": timezone,
+        "jitter_s": jitter,
+        "priority": priority,
+        "time_limit_s": time_limit,
+        "overlap": overlap,
+        "missed": missed,
+    }
+    listed = [] if keys is None else _keys_of(keys)
+    with open_desk(invocation(ctx)) as desk:
+        table = {key: value for key, value in said.items() if value is not None}
+        declared = desk.declared.add(name, table, listed, replace=replace)
+        document = declared_document(desk, declared)
+    show(document, lambda: facts(document.items()), as_json=as_json)
+
+
+def split_dependents(text: str) -> dict[str, str]:
+    """Reads `VIEW:ENTITY`."""
+    view, colon, entity = text.partition(":")
+    if not colon or not view or not entity:
+        raise typer.BadParameter("--dependents is written as VIEW:ENTITY, such as weather:EWR")
+    return {"view": view, "entity": entity}
+
+
+def _keys_of(path: Path) -> list[str]:
+    from workers.errors import JobRefused
+    from workers.job_record import Failure
+    from workers.key_sources import read_keys_file
+
+    found: list[str] = []
+    for page in read_keys_file(path):
+        for item in page:
+            if isinstance(item, Failure):
+                raise JobRefused(f"{path}: {item.key} {item.reason}")
+            found.append(item)
+    return found
+
+
+def pause(ctx: typer.Context, name: Name, as_json: Json = False) -> None:
+    """Let no run of a declared job begin until `nearcast jobs resume NAME`; one at work goes on.
+
+    This works for jobs of the project file, too. What is due meanwhile is not made up for.
+    """
+    with open_desk(invocation(ctx)) as desk:
+        desk.declared.pause(name)
+        document = declared_document(desk, desk.declared.get(name))
+    show(document, lambda: facts(document.items()), as_json=as_json)
+
+
+def remove(ctx: typer.Context, name: Name, as_json: Json = False) -> None:
+    """Forget a job that was added by command, and its history; a run at work goes on."""
+    with open_desk(invocation(ctx)) as desk:
+        desk.declared.remove(name)
+        left = [document["name"] for document in declared_documents(desk)]
+    document = {"removed": name, "left": left}
+    show(document, lambda: facts([("removed", name), ("left", ", ".join(map(str, left)))]), as_json=as_json)
+
+
+def history(
+    ctx: typer.Context,
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="A declared job; else all jobs.")] = None,
+    count: Annotated[int, typer.Option("--count", "-n", min=1, help="How many runs to show.")] = 20,
+    as_json: Json = False,
+) -> None:
+    """Show the latest runs, newest first: start, end, keys, keys per second, failures, and why one did not happen.
+
+    The last hundred ended runs of each declared job are kept; jobs that people run by hand, for some days.
+    """
+    with open_desk(invocation(ctx)) as desk:
+        names = [desk.declared.get(name).schedule.name] if name else list(desk.declared.all().jobs)
+        documents = _runs(desk, names) + [
+            hand_document(progress)
+            for progress in desk.jobs.all()
+            if progress.job.fence is None and name in (None, progress.job.schedule)
+        ]
+    latest = sorted(documents, key=lambda d: str(d["ended_at"] or d["started_at"] or d["due_at"]), reverse=True)[:count]
+    show({"runs": latest}, lambda: run_table(latest), as_json=as_json)
+
+
+def _runs(desk: Desk, names: list[str]) -> list[Document]:
+    runs = [run for known in desk.ledgers.read(names) if known.ledger for run in known.ledger.open]
+    runs += [run for name in names for run in desk.ledgers.past(name)]
+    return [run_document(desk, run) for run in runs]
