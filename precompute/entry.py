@@ -26,6 +26,8 @@ FORMAT = 1
 _FIXED = struct.Struct("<BBIQ")
 #: How the last member, a time, ends every body: what was cut short does not.
 _END = b'Z"}'
+#: The bytes that hold the epoch, first and last, as `GETRANGE` counts them.
+EPOCH_RANGE = (2, 5)
 _AS_OF = [struct.Struct(f"<{n}Q") for n in range(256)]
 
 
@@ -79,6 +81,11 @@ def decode(value: bytes, expected: bytes) -> Entry:
     if not value.startswith(expected, start) or not value.endswith(_END):
         raise EntryCorrupt(f"entry begins with {value[start : start + 120]!r}, expected {expected!r}")
     return Entry(epoch, as_of, computed_ms, value[start:])
+
+
+def epoch_of(piece: bytes) -> int | None:
+    """The epoch in the `EPOCH_RANGE` of a stored value, for those who read nothing else of it; None if it is short."""
+    return int.from_bytes(piece, "little") if len(piece) == 4 else None
 
 
 def mark_stale(body: bytes) -> bytes:

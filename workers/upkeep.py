@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 
 from precompute import hotkeys
+from precompute.entry import EPOCH_RANGE, epoch_of
 from precompute.hotkeys import MergeRule
 from precompute.keys import entry_key
 from precompute.manifest import Project
@@ -14,6 +15,7 @@ from precompute.models import Model
 from precompute.registry import Registry
 from precompute.settings import Settings
 from precompute.store import Store, checked
+from precompute.updates import parse_epoch
 from workers.chunks import now_ms
 from workers.expiry import Watchlist, left_s
 from workers.job_record import Progress
@@ -60,34 +62,43 @@ class ExpiryRefresh:
         self._sender = sender
         self._settings = settings
         self._clock_s = clock_s
-        self._lists: dict[str, tuple[int, Watchlist]] = {}
+        self._lists: dict[str, tuple[tuple[int, int], Watchlist]] = {}
 
     def look(self) -> None:
         """Queues what is due, as far as there is room. Raises StoreUnavailable."""
+        epoch = parse_epoch(self._store.call("INFO", "replication"))
         for model in self._project.models.values():
             version = self._registry.active(model.name).get(model.default_variant)
             if version is not None and model.policy.refresh != "never":
-                self._look_at(model, version, self._watchlist(model, version))
+                self._look_at(model, version, epoch)
 
-    def _look_at(self, model: Model, version: int, watchlist: Watchlist) -> None:
+    def _look_at(self, model: Model, version: int, epoch: int) -> None:
+        watchlist = self._watchlist(model, version, epoch)
         now_s = self._clock_s()
         due = watchlist.due(dict(hotkeys.top(self._store, model.name, self._settings.hot_keys)), now_s)
         for at in range(0, len(due), _SLICE):
             keys = due[at : at + _SLICE]
-            wanted = watchlist.near_end(keys, self._lives(model, version, keys), now_s)
+            wanted = watchlist.near_end(keys, self._lives(model, version, epoch, keys), now_s)
             wanted = wanted[: self._sender.room(now_s)] if wanted else []
             self._sender.send(model.name, wanted)
             watchlist.asked(wanted, now_s)
 
-    def _lives(self, model: Model, version: int, keys: list[str]) -> list[float | None]:
-        replies = self._store.run([("PTTL", entry_key(model.name, version, key)) for key in keys])
-        return [left_s(checked(reply), model.policy) for reply in replies]
+    def _lives(self, model: Model, version: int, epoch: int, keys: list[str]) -> list[float | None]:
+        """Freshness left; none where the entry is from before the primary was replaced, which edges cannot judge."""
+        names = [entry_key(model.name, version, key) for key in keys]
+        replies = self._store.run(
+            [*(("PTTL", name) for name in names), *(("GETRANGE", name, *EPOCH_RANGE) for name in names)]
+        )
+        lives = [left_s(checked(reply), model.policy) for reply in replies[: len(names)]]
+        epochs = [epoch_of(checked(reply)) for reply in replies[len(names) :]]
+        return [life_s if known == epoch else None for life_s, known in zip(lives, epochs, strict=True)]
 
-    def _watchlist(self, model: Model, version: int) -> Watchlist:
-        # A new version starts with nothing computed, so what was known of the old one's entries says nothing.
+    def _watchlist(self, model: Model, version: int, epoch: int) -> Watchlist:
+        # A new version starts with nothing computed, and a new history with nothing that counts as fresh, so what was
+        # known of the old one's entries says nothing.
         known = self._lists.get(model.name)
-        if known is None or known[0] != version:
-            known = self._lists[model.name] = version, Watchlist(model.policy, self._settings.look_every_s)
+        if known is None or known[0] != (version, epoch):
+            known = self._lists[model.name] = (version, epoch), Watchlist(model.policy, self._settings.look_every_s)
         return known[1]
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from precompute.entry import Entry, decode, header, identity, identity_prefix, mark_stale, tail
+from precompute.entry import EPOCH_RANGE, Entry, decode, epoch_of, header, identity, identity_prefix, mark_stale, tail
 from precompute.errors import EntryCorrupt
 from precompute.keys import escape_part
 from precompute.updates import AsOf
@@ -69,6 +69,16 @@ def test_foreign_bytes_never_decode(value: bytes) -> None:
     """Whatever lies under the key, it is an entry of this key or `EntryCorrupt`."""
     with pytest.raises(EntryCorrupt):
         decode(value, identity("late", 1, "fast", "UA1"))
+
+
+@given(epoch=st.integers(0, 2**32 - 1), computed_ms=st.integers(0, 2**63))
+def test_the_epoch_can_be_read_alone(epoch: int, computed_ms: int) -> None:
+    """Of a whole entry it takes four bytes; of none there is none."""
+    value = header(AsOf(epoch, (7, 8)), computed_ms) + b"{}"
+    first, last = EPOCH_RANGE
+
+    assert epoch_of(value[first : last + 1]) == epoch
+    assert epoch_of(b"") is None
 
 
 def test_an_entry_cut_short_anywhere_is_refused() -> None:
