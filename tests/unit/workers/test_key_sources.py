@@ -11,7 +11,21 @@ from precompute.store import Store
 from tests.unit.workers.models import PROJECT
 from workers.errors import JobRefused
 from workers.job_record import Failure
-from workers.key_sources import MAX_LINE_BYTES, PAGE, AllKeys, GivenKeys, KeysFile, Listed, Source, list_keys
+from workers.key_sources import (
+    MAX_LINE_BYTES,
+    PAGE,
+    AllKeys,
+    DependentKeys,
+    GivenKeys,
+    HotKeys,
+    KeysFile,
+    Listed,
+    Source,
+    StoredKeys,
+    list_keys,
+    source_data,
+    source_of,
+)
 
 NO_STORE = cast(Store, None)
 
@@ -78,3 +92,21 @@ def test_sources_have_names_for_people() -> None:
     """As a list of jobs shows them."""
     assert str(KeysFile(Path("hot.txt"))) == "file hot.txt"
     assert str(GivenKeys(["a"] * 1200)) == "1,200 given"
+
+
+@pytest.mark.parametrize(
+    "source",
+    [AllKeys(), HotKeys(5), KeysFile(Path("/x/keys")), DependentKeys("weather", "EWR"), StoredKeys("job", "keys.txt")],
+    ids=lambda source: type(source).__name__,
+)
+def test_a_source_is_found_again_in_its_data(source: Source) -> None:
+    """So that the keys of a job can be listed by somebody else."""
+    assert source_of(source_data(source)) == source
+
+
+def test_a_relative_path_begins_where_the_project_file_is() -> None:
+    """For a person it begins where he stands; an absolute one stays what it is."""
+    assert source_of({"keys": "keys.txt"}, Path("/project")) == KeysFile(Path("/project/keys.txt"))
+    assert source_of({"keys": "/else/keys.txt"}, Path("/project")) == KeysFile(Path("/else/keys.txt"))
+    assert source_data(KeysFile(Path("keys.txt"))) == {"keys": str(Path.cwd() / "keys.txt")}
+    assert source_data(GivenKeys(["a"])) == {}
