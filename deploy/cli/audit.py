@@ -110,14 +110,18 @@ def _go_on(auditor: Auditor, samples: int, every_s: float, *, as_json: bool) -> 
     """Each line has the figures of all rounds so far."""
     from precompute.errors import StoreUnavailable
 
+    away = False
     try:
         while True:
             next_s = time.monotonic() + every_s
             try:
                 for model, key in auditor.draw(samples):
                     auditor.audit(model, key)
+                away = False
             except StoreUnavailable as error:
-                tell(f"waiting for the primary: {error}")
+                if not away:
+                    tell(f"waiting for the primary: {error}")
+                away = True
             document = auditor.report.document()
             print(json.dumps(document) if as_json else _line(document), flush=True)
             time.sleep(max(0.0, next_s - time.monotonic()))
