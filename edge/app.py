@@ -19,6 +19,7 @@ from edge.api.predict import PREFIX, Predict
 from edge.api.why import WHY, Why
 from edge.follower import BLOCK_MS, Follower
 from edge.held import Held
+from edge.hit import HitDoor
 from edge.hot import HotKeys
 from edge.link import Link
 from edge.live import Live
@@ -119,6 +120,10 @@ class Edge:
             self._opening.cancel()
         for link in (self._reads, self._logs, self._files, self._writes):
             await link.close()
+
+    def door(self) -> HitDoor:
+        """What answers below HTTP routes."""
+        return HitDoor(self.ladder, self.serving, self.stats, self.hot.counter)
 
     def application(self) -> ASGIApp:
         """The HTTP doors."""

@@ -4,7 +4,7 @@ uvicorn's protocol reads and parses; this subclass decides. A plain GET over HTT
 is written from prepared bytes. Everything else (other methods, bodies, conditional requests, requests behind one that
 is still being answered, misses) goes the plain way, untouched, through uvicorn's own code to Starlette.
 
-Measured on one core with `wrk`, 32 connections: see `make bench`.
+What it relies on in uvicorn is tried by `edge.lane_support` before it is used.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -37,112 +38,160 @@ _SPECIAL = frozenset(
         b"upgrade",
     }
 )
-#: A client that goes on sending headers beyond this is hung up on.
+#: A client that sends so much without ending its headers, or a line of a chunked body, is hung up on.
 _MAX_UNFINISHED_BYTES = 4 * MAX_HEADER_BYTES
+#: Answers to one packet that wait for the next write; so a client that does not read is noticed soon.
+_MAX_UNWRITTEN = 64
+_TOO_LARGE_START = b"HTTP/1.1 431 Request Header Fields Too Large\r\n"
+_TOO_LARGE_END = (
+    b"content-type: text/plain; charset=utf-8\r\ncontent-length: 17\r\nconnection: close\r\n\r\nHeaders too long."
+)
+#: Connections looked at before others get a turn of the event loop.
+_SWEPT_AT_ONCE = 500
 
-#: The whole response to a GET of this target, or None for the plain way. Told when the request arrived.
+#: The whole response to a GET of this target, or None for the plain way. Told when the request arrived, by
+#: `time.perf_counter`.
 Door = Callable[[bytes, float], bytes | None]
+
+
+def _closed(target: bytes, arrived_s: float) -> None:
+    """The door of a lane that drains."""
 
 
 class LaneProtocol(HttpToolsProtocol):
     """One connection. `door` is set by `lane_protocol`."""
 
     door: Door
+    #: uvicorn's preparations wait until it is known that they are needed; the parser does not call None.
+    on_message_begin = None  # type: ignore[assignment]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.url = b""
+        self._door = type(self).door
         self._fields: list[tuple[bytes, bytes]] = []
-        self._field_bytes = 0
         self._plain = False
         self._in_lane = False
         self._answers: list[bytes] = []
-        self._arrived_s = 0.0
-        #: Event-loop time of the last bytes; `hang_up_idle` looks at it, which spares a timer for each answer.
-        self.seen_s = self.loop.time()
+        self._unfinished_bytes = 0
+        self._refusal: Callable[[], None] | None = None
+        #: When bytes last came in; `hang_up_idle` looks at it, which spares a timer for each answer.
+        self.seen_s = time.perf_counter()
 
     def data_received(self, data: bytes) -> None:
         """Called by the event loop. Answers of one packet leave in one write."""
-        self._arrived_s = time.perf_counter()
-        self.seen_s = self.loop.time()
+        self.seen_s = time.perf_counter()
+        self._unfinished_bytes += len(data)
         super().data_received(data)
         if self._answers:
             self._flush()
-        if self._field_bytes > _MAX_UNFINISHED_BYTES and self.transport is not None:
-            self.send_400_response("Headers too long.")
+        if self._unfinished_bytes > _MAX_UNFINISHED_BYTES and not self.transport.is_closing():
+            self._refuse(self._send_431_response)
 
     def _flush(self) -> None:
         answers, self._answers = self._answers, []
         self.transport.write(b"".join(answers) if len(answers) > 1 else answers[0])
 
-    def send_400_response(self, msg: str) -> None:
-        """What was answered before the bad request goes out first."""
-        if self._answers:
-            self._flush()
-        super().send_400_response(msg)
-
-    def on_message_begin(self) -> None:
-        """Called by the parser; uvicorn's own preparations wait until it is known that they are needed."""
-        self.url = b""
-        self._fields = []
-        self._field_bytes = 0
-        self._plain = self._in_lane = False
-
     def on_header(self, name: bytes, value: bytes) -> None:
         """Called by the parser."""
         name = name.lower()
         self._fields.append((name, value))
-        self._field_bytes += len(name) + len(value)
-        if name in _SPECIAL:
+        if name in _SPECIAL and (name != b"connection" or value.lower() != b"keep-alive"):
             self._plain = True
 
     def on_headers_complete(self) -> None:
         """Called by the parser: the lane, or the plain way."""
-        if self._may_take_lane():
-            answer = self.door(self.url, self._arrived_s)
+        if not self._plain and self._may_take_lane():
+            answer = self._door(self.url, self.seen_s)
             if answer is not None:
-                self._answers.append(answer)
                 self._in_lane = True
-                self._field_bytes = 0
+                self._answers.append(answer)
+                if len(self._answers) >= _MAX_UNWRITTEN:
+                    self._flush()
                 return
         self._go_plain()
 
     def _may_take_lane(self) -> bool:
         cycle, parser = self.cycle, self.parser
         return (
-            not self._plain
-            and (cycle is None or cycle.response_complete)
+            (cycle is None or cycle.response_complete)
             and parser.get_method() == b"GET"
             and parser.get_http_version() == "1.1"
-            and self._field_bytes <= MAX_HEADER_BYTES
             and len(self.url) <= MAX_PATH_BYTES
             and not self.flow.write_paused
             and not self.transport.is_closing()
+            and sum([len(name) + len(value) for name, value in self._fields]) <= MAX_HEADER_BYTES
         )
 
     def _go_plain(self) -> None:
         url, fields = self.url, self._fields
-        self._field_bytes = 0
-        super().on_message_begin()
+        HttpToolsProtocol.on_message_begin(self)
         self.url = url
         for name, value in fields:
             super().on_header(name, value)
         super().on_headers_complete()
+        if self._door is _closed:
+            self.cycle.keep_alive = False
 
     def on_body(self, body: bytes) -> None:
         """Called by the parser; what goes the lane has none."""
-        if not self._in_lane:
-            super().on_body(body)
+        self._unfinished_bytes = 0
+        super().on_body(body)
 
     def on_message_complete(self) -> None:
-        """Called by the parser."""
-        if self._in_lane:
-            self.server_state.total_requests += 1
-        else:
+        """Called by the parser. Fields that came behind a chunked body are dropped here."""
+        if not self._in_lane:
             super().on_message_complete()
+        self.url = b""
+        self._fields = []
+        self._plain = self._in_lane = False
+        self._unfinished_bytes = 0
+
+    def send_400_response(self, msg: str) -> None:
+        """What was asked before the bad request is answered first."""
+        self._refuse(partial(super().send_400_response, msg))
+
+    def _send_431_response(self) -> None:
+        head = [b"%b: %b\r\n" % header for header in self.server_state.default_headers]
+        self.transport.write(b"".join((_TOO_LARGE_START, *head, _TOO_LARGE_END)))
+        self.transport.close()
+
+    def _refuse(self, send: Callable[[], None]) -> None:
+        cycle = self.cycle
+        if self._answers:
+            self._flush()
+        if self.is_idle() or (cycle.more_body and not cycle.response_started and not self.pipeline):
+            send()
+        elif cycle.more_body:
+            # The last request is the broken one, and a word of ours would be taken for the answer to one before it.
+            self.transport.close()
+        else:
+            self._refusal = send
+            self._unfinished_bytes = 0
+            self.transport.pause_reading()
+
+    def on_response_complete(self) -> None:
+        """Called by uvicorn's part; a refusal waits for everything before it."""
+        super().on_response_complete()
+        if self._refusal is not None and self.is_idle() and not self.transport.is_closing():
+            self._refusal()
 
     def is_idle(self) -> bool:
         """Whether nothing is being answered."""
         return self.cycle is None or self.cycle.response_complete
+
+    def begin_draining(self) -> None:
+        """From now on every answer is the last one of its connection."""
+        self._door = _closed
+        if not self.is_idle():
+            self.cycle.keep_alive = False
+
+    def hang_up(self) -> None:
+        """Closes an idle connection, at once if its client does not even read."""
+        if self.flow.write_paused:
+            self.transport.abort()
+        else:
+            self.transport.close()
 
 
 def lane_protocol(door: Door) -> type[LaneProtocol]:
@@ -150,16 +199,19 @@ def lane_protocol(door: Door) -> type[LaneProtocol]:
     return type("Lane", (LaneProtocol,), {"door": staticmethod(door)})
 
 
-def hang_up_idle(connections: set[Any], now_s: float, keep_alive_s: float) -> None:
-    """Closes connections that nothing has come in on for too long; to be called about once a second."""
+def drain(protocol: type[LaneProtocol], connections: set[Any]) -> None:
+    """Lets the connections end one by one, each with its next answer; new ones as well."""
+    protocol.door = staticmethod(_closed)
     for connection in list(connections):
-        if isinstance(connection, LaneProtocol) and connection.is_idle() and now_s - connection.seen_s > keep_alive_s:
-            connection.transport.close()
+        connection.begin_draining()
 
 
-async def sweep_idle(connections: set[Any], keep_alive_s: float) -> None:
-    """Calls `hang_up_idle` once a second, until cancelled."""
-    loop = asyncio.get_running_loop()
+async def sweep_idle(connections: set[Any], keep_alive_s: float, *, every_s: float = 1.0) -> None:
+    """Closes connections that nothing has come in on for too long, until cancelled."""
     while True:
-        await asyncio.sleep(1.0)
-        hang_up_idle(connections, loop.time(), keep_alive_s)
+        await asyncio.sleep(every_s)
+        for at, connection in enumerate(list(connections), 1):
+            if connection.is_idle() and time.perf_counter() - connection.seen_s > keep_alive_s:
+                connection.hang_up()
+            if at % _SWEPT_AT_ONCE == 0:
+                await asyncio.sleep(0)

@@ -7,23 +7,25 @@ import contextlib
 import logging
 import signal
 import socket
+import time
 from collections.abc import Iterator
 
 import uvicorn
 import uvloop
 
 from edge.app import Edge
+from edge.lane import LaneProtocol, drain, lane_protocol, sweep_idle
+from edge.lane_support import lane_is_supported
 from precompute import manifest
 from precompute.errors import ConfigError
 from precompute.settings import Settings
 
 log = logging.getLogger(__name__)
 
-#: A balancer's health check must notice before connections are closed.
-DRAIN_S = 10
-#: Idle connections are kept longer than the usual balancer keeps its own.
-KEEP_ALIVE_S = 75
+#: What is being answered when connections are closed may take so long.
+FINISH_S = 10
 BACKLOG = 2048
+_LOOK_S = 0.02
 
 
 class _Server(uvicorn.Server):
@@ -58,20 +60,37 @@ def _bound(host: str, port: int) -> socket.socket:
 
 
 async def _serve(edge: Edge, listener: socket.socket) -> None:
+    lane = await _lane(edge)
     config = uvicorn.Config(
         edge.application(),
-        http="httptools",
+        http=lane or "httptools",
         ws="none",
         lifespan="off",
         log_config=None,
         access_log=False,
         server_header=False,
-        timeout_keep_alive=KEEP_ALIVE_S,
-        timeout_graceful_shutdown=DRAIN_S,
+        timeout_keep_alive=edge.settings.keep_alive_s,  # type: ignore[arg-type]  # only a timer,
+        timeout_graceful_shutdown=FINISH_S,
         backlog=BACKLOG,
     )
     server = _Server(config)
-    _stop_on_signals(server, edge)
+    with _obeying_signals(server, edge, lane), _sweeping(server, edge, lane):
+        await _run(server, edge, listener)
+
+
+async def _lane(edge: Edge) -> type[LaneProtocol] | None:
+    """The protocol with the lane, or None for uvicorn's own."""
+    if not await lane_is_supported():
+        log.warning("uvicorn %s is not one the lane knows: hits are answered the plain way", uvicorn.__version__)
+        return None
+    return lane_protocol(edge.door().answer if edge.settings.lane else _no_hit)
+
+
+def _no_hit(target: bytes, arrived_s: float) -> None:
+    """The door of a lane that is turned off."""
+
+
+async def _run(server: _Server, edge: Edge, listener: socket.socket) -> None:
     starting = asyncio.create_task(edge.start())
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     try:
@@ -90,13 +109,44 @@ async def _serve(edge: Edge, listener: socket.socket) -> None:
         await edge.stop()
 
 
-def _stop_on_signals(server: uvicorn.Server, edge: Edge) -> None:
-    loop = asyncio.get_running_loop()
+@contextlib.contextmanager
+def _sweeping(server: _Server, edge: Edge, lane: type[LaneProtocol] | None) -> Iterator[None]:
+    if lane is None:
+        yield  # uvicorn's own connections have timers.
+        return
+    sweeping = asyncio.create_task(sweep_idle(server.server_state.connections, edge.settings.keep_alive_s))
+    try:
+        yield
+    finally:
+        sweeping.cancel()
+
+
+@contextlib.contextmanager
+def _obeying_signals(server: _Server, edge: Edge, lane: type[LaneProtocol] | None) -> Iterator[None]:
+    """SIGINT or SIGTERM ends the server after a while in which its clients can go elsewhere; a second one at once."""
+    loop, leaving = asyncio.get_running_loop(), list[asyncio.Task[None]]()
 
     def stop() -> None:
         edge.ready = False
         server.force_exit = server.should_exit
-        server.should_exit = True
+        server.should_exit = lane is None or bool(leaving)
+        if lane is not None and not leaving:
+            leaving.append(loop.create_task(_leave(server, lane, edge.settings.drain_s)))
 
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop)
+    try:
+        yield
+    finally:
+        for task in leaving:
+            task.cancel()
+
+
+async def _leave(server: _Server, lane: type[LaneProtocol], drain_s: float) -> None:
+    """Each connection ends with its next answer; those that ask nothing are closed after `drain_s`."""
+    connections = server.server_state.connections
+    drain(lane, connections)
+    until_s = time.monotonic() + drain_s
+    while connections and time.monotonic() < until_s:  # noqa: ASYNC110  (uvicorn has no event for it)
+        await asyncio.sleep(_LOOK_S)
+    server.should_exit = True

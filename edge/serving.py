@@ -62,6 +62,8 @@ class Serving:
         self._task: asyncio.Task[None] | None = None
         #: Why a version could not be loaded, by model and version.
         self.failures: dict[Loadable, str] = {}
+        #: Counts up whenever another version serves, for those who keep what follows from it.
+        self.generation = 0
 
     def predictor(self, model: str, variant: str | None = None) -> Predictor:
         """The predictor of a model's variant, by default the declared default one.
@@ -145,6 +147,7 @@ class Serving:
         wanted = {(model, variant) for model, pointers in found.items() for variant in pointers.active}
         for gone in self._predictors.keys() - wanted:
             del self._predictors[gone]
+            self.generation += 1
         await self._keep_ready(found)
         return urgent
 
@@ -171,6 +174,7 @@ class Serving:
             return self._begin(model, version, urgent=True)
         if current is not ready:
             self._predictors[model, variant] = ready
+            self.generation += 1
             log.info("serving %s version %d (variant %s)", model, version, variant)
             if current is not None:
                 self._on_switch(ready.servable)

@@ -40,6 +40,12 @@ class Settings(BaseSettings):
     #: Needed for everything that changes state over HTTP; without one, such requests are refused.
     admin_token: SecretStr | None = None
 
+    #: Whether hits in memory are answered below ASGI; only good for finding out whether that is at fault.
+    lane: bool = True
+    #: Idle connections are kept so long: longer than the usual balancer keeps its own.
+    keep_alive_s: _Positive = 75.0
+    #: How long an edge that was told to stop goes on answering, each connection once, before it hangs up.
+    drain_s: _Positive = 1.0
     memory_max_bytes: _Count = 256 * MIB
     max_body_bytes: _Count = 1 * MIB
     max_keys_per_request: _Count = 1000
@@ -103,6 +109,4 @@ def from_environment(**overrides: object) -> Settings:
     except ValidationError as error:
         first = error.errors()[0]
         name = "_".join(str(step) for step in first["loc"])
-        raise ConfigError(
-            f"NEARCAST_{name.upper()}: {first['msg'].lower()}, got {first['input']!r}"
-        ) from None
+        raise ConfigError(f"NEARCAST_{name.upper()}: {first['msg'].lower()}, got {first['input']!r}") from None
