@@ -131,6 +131,7 @@ def test_hits_do_not_dip_while_a_version_is_rolled_out(project: EdgeProject, nea
         assert status == 0, err
         assert (document["serving"], document["rollout"]["flipped"]) == (True, True)
         assert document["rollout"]["warm_share"] >= 0.99
+        print(f"hit ratio {before:.1%} before, at worst {min(load.hit_ratios(began)):.1%} in {WINDOW} requests")
         assert min(load.hit_ratios(began)) >= before - 0.02
         # Not one answer of the old version after the first of the new one.
         assert load.versions == sorted(load.versions)
@@ -145,6 +146,7 @@ def test_a_cold_publish_shows_what_that_is_worth(project: EdgeProject, nearcast:
         flipped = next(i for i, version in enumerate(load.versions) if version != 1)
         load.more(2 * WINDOW)
 
+        print(f"hit ratio {before:.1%} before, {load.hit_ratios(flipped)[0]:.1%} after a cold publish")
         assert load.hit_ratios(flipped)[0] < before - 0.02
 
 
