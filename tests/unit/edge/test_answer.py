@@ -403,12 +403,12 @@ async def test_who_asks_after_a_change_is_not_given_a_flight_from_before_it() ->
 
 
 async def test_a_caller_that_goes_away_takes_nobody_along() -> None:
-    """A flight belongs to nobody: the first caller is cancelled, the second gets its result."""
+    """A flight belongs to nobody: the first caller is cancelled in the air, the second gets its result."""
     rig = Rig()
     rig.replica.gate.clear()
-    first = asyncio.create_task(rig.answer())
-    second = asyncio.create_task(rig.answer())
-    await asyncio.sleep(0)
+    first = asyncio.create_task(rig.ladder._from_live(rig.ask()))
+    second = asyncio.create_task(rig.ladder._from_live(rig.ask()))
+    await rig.replica.asked(1)
     first.cancel()
     await asyncio.gather(first, return_exceptions=True)
 
@@ -417,3 +417,19 @@ async def test_a_caller_that_goes_away_takes_nobody_along() -> None:
 
     assert total(answer) == 13.0
     assert first.cancelled()
+    assert rig.ladder.live.batches == 1
+
+
+async def test_a_caller_out_of_time_takes_nobody_along() -> None:
+    """The same for one whose budget ends; what it waited for is kept for the next."""
+    rig = Rig()
+    rig.replica.gate.clear()
+    hasty = asyncio.create_task(rig.ladder._from_live(rig.ask(budget_s=0.01)))
+    patient = asyncio.create_task(rig.ladder._from_live(rig.ask()))
+    with pytest.raises(DeadlineExceeded):
+        await hasty
+
+    rig.replica.gate.set()
+
+    assert total(await patient) == 13.0
+    assert (await rig.answer()).tier is Tier.MEMORY
