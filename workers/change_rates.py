@@ -9,11 +9,15 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Callable
 
 #: Entities remembered; those that have not changed for longest are forgotten first. About 300 bytes each.
 MAX_ENTITIES = 50_000
 #: Without more history than this, a change says little about how often they come.
 LEAST_HISTORY_S = 60.0
+
+#: A count that has faded to this says that nothing changes.
+_NEVER = 1e-9
 
 Entity = tuple[str, str]
 
@@ -52,12 +56,29 @@ class ChangeRates:
 
     def per_s(self, entity: Entity, now_s: float) -> float:
         """Changes per second; 0 while nothing of its view has been seen to change."""
-        total = self._faded(self._totals.get(entity[0]), now_s)
-        if not total:
-            return 0.0
+        return self.at(now_s)(entity)
+
+    def at(self, now_s: float) -> Callable[[Entity], float]:
+        """`per_s` at one moment, for asking about many entities."""
         history_s = self._history_s(now_s)
-        mean_gap_s = history_s * self._known[entity[0]] / total
-        return (self._faded(self._seen.get(entity), now_s) + 1.0) / (history_s + mean_gap_s) / self.share
+        views = {
+            # Per change that was counted; and for one that was not.
+            view: 1.0
+            / (history_s + history_s * self._known[view] / max(_NEVER, self._faded(total, now_s)))
+            / self.share
+            for view, total in self._totals.items()
+        }
+        asked: dict[Entity, float] = {}
+
+        def per_s(entity: Entity) -> float:
+            found = asked.get(entity)
+            if found is None:
+                seen = self._seen.get(entity)
+                counted = self._faded(seen, now_s) if seen is not None else 0.0
+                found = asked[entity] = (counted + 1.0) * views.get(entity[0], 0.0)
+            return found
+
+        return per_s
 
     def _faded(self, counted: tuple[float, float] | None, now_s: float) -> float:
         if counted is None:

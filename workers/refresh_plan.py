@@ -90,8 +90,9 @@ class RefreshPlanner:
             return ModelPlan((), {}, math.inf, row_s)
         rates = self._requests.setdefault(model.name, RequestRates(self._half_life_s))
         rates.observe(dict(scores.rated), scores.merged_ms)
+        changes_per_s = self._changes.at(now_s)
         candidates = [
-            Candidate(text, rates.per_s(text), sum(self._changes.per_s(entity, now_s) for entity in entities))
+            Candidate(text, rates.per_s(text), sum(map(changes_per_s, entities)))
             for text, entities in self.entities.look(model, (text for text, _ in scores.rated)).items()
         ]
         if refresh == "always":

@@ -67,6 +67,12 @@ class Refresher:
         self._replan_s = self._roll_call_s = 0.0
         self._has_joined = False
 
+    def join(self) -> None:
+        """From now on no change is missed. Raises StoreUnavailable."""
+        if not self._has_joined:
+            self._reader.join()
+            self._has_joined = True
+
     def turn(self) -> None:
         """One read, and whatever is due after it. Raises StoreUnavailable; the next turn takes up where it was."""
         self._look_around(self._clock_s())
@@ -87,9 +93,7 @@ class Refresher:
             return
 
     def _look_around(self, now_s: float) -> None:
-        if not self._has_joined:
-            self._reader.join()
-            self._has_joined = True
+        self.join()
         if now_s >= self._replan_s:
             self._planning.replan(self._sender.yield_to_others(), self._pending.merged, now_s)
             self._replan_s = now_s + _REPLAN_EVERY_S
@@ -152,6 +156,7 @@ def run_refresher(settings: Settings, stop: threading.Event | None = None) -> No
     store = Store(settings.primary_url, timeout_s=settings.redis_timeout_s)
     queue = open_queue(settings)
     refresher = Refresher(store, project, queue, settings)
+    refresher.join()
     log.info("following the update logs of %d view(s)", len(project.views))
     while not stop.is_set():
         try:

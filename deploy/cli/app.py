@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from deploy.cli import audit, check, features, get, hot, invalidate, jobs, model, serve, up, why
+from deploy.cli import audit, check, dead, features, get, hot, invalidate, jobs, model, serve, up, why
 from deploy.cli.invocation import Invocation
 
 #: Options that mean the same for every command, and are therefore understood before and behind its name.
@@ -87,6 +87,7 @@ check.register(app)
 app.add_typer(features.group, name="features")
 app.add_typer(model.group, name="model")
 app.add_typer(jobs.group, name="jobs")
+app.add_typer(dead.group, name="dead")
 hot.register(app)
 invalidate.register(app)
 audit.register(app)

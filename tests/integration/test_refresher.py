@@ -8,12 +8,14 @@ from pathlib import Path
 import pytest
 
 from deploy.local.redis_pair import RedisPair
+from precompute import dead_letters
 from precompute.keys import hot_key, log_key
 from precompute.updates import as_of_id
 from tests.flights import Flights
 from tests.roles import role
 from tests.waiting import wait_until
-from workers import tallies
+from workers import plan_notes, tallies
+from workers.change_reader import GROUP
 from workers.refresher import Refresher
 
 pytestmark = pytest.mark.integration
@@ -24,12 +26,13 @@ class Recorder:
 
     def __init__(self) -> None:
         self.keys: list[str] = []
+        self.waiting = 0
 
     def refresh(self, model: str, keys: Sequence[str]) -> None:
         self.keys += [f"{model}/{key}" for key in keys]
 
     def waiting_refreshes(self) -> int:
-        return 0
+        return self.waiting
 
 
 @pytest.fixture
@@ -112,6 +115,76 @@ def test_changes_from_before_the_start_are_not_refreshed(flights: Flights) -> No
     turn_until(built, queue, 1)
 
     assert queue.keys == ["late/UA1:JFK?hour=12.0"]
+
+
+def test_a_poisoned_record_is_set_aside_and_stops_nobody(flights: Flights) -> None:
+    """It is kept with its bytes, counted, and acknowledged; what comes behind it is refreshed."""
+    make_hot(flights, flights.put(8))
+    queue = Recorder()
+    built = refresher(flights, queue)
+    flights.store.call("XADD", log_key("flight"), "*", "strange", b"\x00")
+
+    flights.features.delete("flight", ["UA1"])
+    turn_until(built, queue, 1)
+
+    assert queue.keys == ["late/UA1:JFK?hour=12.0"]
+    assert [letter.content for letter in dead_letters.recent(flights.store)] == [(b"strange", b"\x00")]
+    assert tallies.read(flights.store)["unreadable"] == 1
+    assert flights.store.call("XPENDING", log_key("flight"), GROUP)[0] == 0
+
+
+def test_nothing_is_acknowledged_before_it_is_queued(flights: Flights) -> None:
+    """A queue without room keeps the record pending, for whoever comes after us."""
+    make_hot(flights, flights.put(8))
+    queue = Recorder()
+    built = refresher(flights, queue)
+    queue.waiting = 1000
+
+    flights.features.delete("flight", ["UA1"])
+    wait_until(lambda: (built.turn(), flights.store.call("XPENDING", log_key("flight"), GROUP)[0])[1] == 1)
+    for _ in range(5):
+        built.turn()
+    before = flights.store.call("XPENDING", log_key("flight"), GROUP)[0]
+    queue.waiting = 0
+    turn_until(built, queue, 1)
+
+    assert before == 1
+    assert flights.store.call("XPENDING", log_key("flight"), GROUP)[0] == 0
+
+
+def test_two_refreshers_share_the_changes(flights: Flights) -> None:
+    """Each change is seen to once."""
+    keys = flights.put(40)
+    make_hot(flights, keys)
+    queues = Recorder(), Recorder()
+    both = [refresher(flights, queue) for queue in queues]
+
+    for number in range(40):
+        flights.features.delete("flight", [f"UA{number}"])
+        both[number % 2].turn()
+
+    def all_queued() -> bool:
+        for built in both:
+            built.turn()
+        return len(queues[0].keys + queues[1].keys) >= 40
+
+    wait_until(all_queued)
+    assert all(queue.keys for queue in queues)
+    assert sorted(queues[0].keys + queues[1].keys) == sorted(f"late/{key}" for key in keys)
+
+
+def test_a_plan_can_be_read_by_people(flights: Flights) -> None:
+    """Which hot keys are refreshed, and what that takes."""
+    keys = flights.put(8)
+    make_hot(flights, keys)
+
+    refresher(flights, Recorder())
+    note, never = plan_notes.read(flights.store, "late"), plan_notes.read(flights.store, "fixed")
+
+    assert note is not None
+    assert (note.hot, note.refreshed, list(note.keys)) == (8, 8, keys)
+    assert never is not None
+    assert (never.refreshed, never.least_chance) == (0, None)
 
 
 def test_a_refresher_outlives_its_redis(tmp_path: Path, own_redis_pair: RedisPair) -> None:
