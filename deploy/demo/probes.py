@@ -1,10 +1,11 @@
 """How long a change takes: until no old answer is given as fresh, and until it has been recomputed near the edge.
 
-Now and then one change is followed, the two figures in turn, so that the one does not disturb the other:
+Now and then one change is followed, for the two figures in turn, so that the one does not disturb the other:
 
 * *to stale*: asks the edge for one prediction behind it again and again, from before the row is stored, until an answer
   knows of the change. The figure is the time from before the put to the sending of the first such request.
 * *to refreshed*: does not ask, and looks at the replica until there is an entry that was computed after the change.
+  Only predictions are looked for that the refresher means to recompute, by its own note.
 
 Asking makes the edge compute, so the second figure must come from a change that only passengers ask about.
 """
@@ -25,10 +26,11 @@ from deploy.load.http_client import Connection
 from edge.link import Link
 from precompute.entry import decode, identity
 from precompute.errors import EntryCorrupt, StoreUnavailable
-from precompute.keys import entry_key, row_key
+from precompute.keys import entry_key, hot_plan_key, row_key
 from precompute.models import Key, Model
 from precompute.rows import STAMP, stamp
 from precompute.updates import milliseconds
+from workers.plan_notes import PlanNote
 
 #: From one change that is followed to the next.
 PROBE_EVERY_S = 0.2
@@ -104,7 +106,9 @@ class Prober:
         self._primary = primary
         self._replica = replica
         self._next_s = 0.0
-        self._asks = False
+        self._asked = False
+        #: What the refresher recomputes when something behind it changes.
+        self._pushed: frozenset[str] = frozenset()
         self._task: asyncio.Task[None] | None = None
 
     def is_due(self, now_s: float) -> bool:
@@ -114,9 +118,9 @@ class Prober:
     def follow(self, followed: Followed, putting: asyncio.Future[int]) -> None:
         """Follows a change that is about to be stored; one that turns out to change nothing is forgotten."""
         self._next_s = time.monotonic() + PROBE_EVERY_S
-        self._asks = not self._asks
+        self._asked = not self._asked or followed.key.text not in self._pushed
         began = _Began(time.perf_counter(), int(time.time() * 1000))
-        follow = self._until_stale if self._asks else self._until_refreshed
+        follow = self._until_stale if self._asked else self._until_refreshed
         self._task = asyncio.create_task(self._followed(follow(followed, putting, began)))
 
     async def close(self) -> None:
@@ -131,6 +135,7 @@ class Prober:
     async def _followed(self, following: Coroutine[None, None, None]) -> None:
         try:
             await following
+            self._pushed = await self._read_plan()
         except (StoreUnavailable, OSError):
             # Whoever puts and asks notices as well, and says so.
             self.probes.broken += 1
@@ -165,6 +170,13 @@ class Prober:
                 break
             await asyncio.sleep(_LOOK_EVERY_S)
         self.probes.to_refreshed_s.append(min(took_s, GIVE_UP_S))
+
+    async def _read_plan(self) -> frozenset[str]:
+        (text,) = await self._primary.run([("GET", hot_plan_key(self.model.name))])
+        if not isinstance(text, bytes):
+            return frozenset()
+        note = msgspec.json.decode(text, type=PlanNote)
+        return frozenset(key for key, found in note.keys.items() if found.refreshed)
 
     async def _change_ms(self, followed: Followed) -> int:
         """When the row changed last."""

@@ -61,7 +61,7 @@ def _figures(title: str, rows: list[tuple[str, str]]) -> RenderableType:
 
 def _latency(replay: Replay) -> RenderableType:
     quantiles = [(f"p{q * 100:g}", f"{replay.board.quantile_ms(q, recent=True):.2f} ms") for q in (0.5, 0.95, 0.99)]
-    return _figures("latency, at the client", quantiles)
+    return _figures("at the client", quantiles)
 
 
 def _work(shown: Shown) -> RenderableType:
