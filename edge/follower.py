@@ -19,7 +19,7 @@ from precompute.errors import NearcastError
 from precompute.freshness import Freshness
 from precompute.keys import HEARTBEAT, REGISTRY_LOG
 from precompute.log_reading import LogReading
-from precompute.updates import Command, parse_epoch
+from precompute.updates import HISTORY, Command, parse_epoch
 
 log = logging.getLogger(__name__)
 
@@ -113,7 +113,7 @@ class Follower:
         *replies, heartbeat = await self._link.run(commands)
         for _ in reading.take(replies):
             await asyncio.sleep(0)
-        self.lag.hear(replies[1], heartbeat, time.monotonic(), time.time_ns() // 1_000_000)
+        self.lag.hear(replies[2], heartbeat, time.monotonic(), time.time_ns() // 1_000_000)
         if reading.at_end:
             self.lag.complete(asked_s)
             self._caught_up.set()
@@ -128,7 +128,7 @@ class Follower:
         while True:
             await asyncio.sleep(WATCH_S)
             try:
-                (info,) = await link.run([("INFO", "replication")])
+                (info,) = await link.run([HISTORY])
                 epoch = parse_epoch(info)
             except NearcastError:
                 continue  # The other connection tells how long ago the replica was heard.

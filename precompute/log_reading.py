@@ -1,8 +1,9 @@
 """Reads the update logs of one server into the freshness tables: what to ask, and what the replies mean. No I/O.
 
-A turn is one pipeline: what is new, whose history the server tells, and where each log stands. The state is asked
-*after* the records and judged *before* they are noted, so that nothing is taken into the tables of another history,
-and no record behind a gap makes the tables look complete.
+A turn is one pipeline: whose history the server tells, what is new, whose history it still tells, and where each log
+stands. The state is asked *after* the records and judged *before* they are noted, so that nothing is taken into the
+tables of another history, and no record behind a gap makes the tables look complete. The history is asked on both
+sides: records read just before a server changed it belong to the one before, and would move us past those to come.
 
 1. Another history (the replication id has changed: failover, restart, restore). Ids say nothing about those before, so
    the tables forget everything and speak of no epoch, in which nothing is fresh, until every log has been read from
@@ -11,7 +12,7 @@ and no record behind a gap makes the tables look complete.
 3. A log that ends before where we stand. If it begins where it began, this is an earlier state of it, of a replica
    that was restored or lags behind the one we read before: we know more, and wait for it. Otherwise it was deleted and
    begun again: the floor rises above everything that we have read, and we read it from its start. Entries are unknown
-   until its ids have passed that floor.
+   until its ids have passed that floor, or it turns out to be the log that it was, restored from before its beginning.
 
 How long may a change of history go unnoticed? A Redis server applies nothing of a new history before it shows its
 replication id (it takes the id on promotion, with the answer that lets it continue, or together with the full copy).
@@ -27,7 +28,7 @@ from collections.abc import Iterator, Sequence
 from precompute.errors import StoreUnavailable
 from precompute.freshness import Freshness
 from precompute.keys import log_key
-from precompute.updates import Command, LogState, Record, Reply, as_of_commands, parse_epoch
+from precompute.updates import HISTORY, Command, LogState, Record, Reply, as_of_commands, parse_epoch
 
 #: Records of one log in one turn: parsing the reply takes the event loop half a millisecond.
 READ_RECORDS = 400
@@ -56,6 +57,8 @@ class LogReading:
         self._views = {log_key(view): view for view in freshness.tables}
         self._positions = dict.fromkeys([*self._views, *others], _START)
         self._firsts = dict.fromkeys(freshness.tables, 0)
+        #: Of logs that seem to have been begun again: where we stood, and the floor we had.
+        self._replaced: dict[str, tuple[int, int]] = {}
         #: The history that is being read; the tables speak of it once they know it to its end.
         self._epoch: int | None = None
         self._others_moved = False
@@ -64,7 +67,7 @@ class LogReading:
         """What to ask in this turn; waits for news for up to `block_ms` if there was nothing left to read."""
         block: tuple[str | int, ...] = ("BLOCK", block_ms) if self.at_end else ()
         read: Command = ("XREAD", "COUNT", READ_RECORDS, *block, "STREAMS", *self._positions, *self._positions.values())
-        return [read, *as_of_commands(list(self.freshness.tables))]
+        return [HISTORY, read, *as_of_commands(list(self.freshness.tables))]
 
     def take(self, replies: Sequence[Reply]) -> Iterator[None]:
         """Takes in the replies to `commands`, yielding wherever others may get their turn.
@@ -72,12 +75,12 @@ class LogReading:
         Raises:
             StoreUnavailable: the server said something else; nothing has been taken in.
         """
-        news, info, *logs = replies
+        before, news, after, *logs = replies
         if isinstance(news, Exception):
             raise StoreUnavailable(f"cannot read the update logs: {news}")
-        epoch = parse_epoch(info)
+        epoch = parse_epoch(after)
         states = {view: LogState.parse(reply) for view, reply in zip(self.freshness.tables, logs, strict=True)}
-        if epoch != self._epoch:
+        if not epoch == self._epoch == parse_epoch(before):
             yield from self._begin(epoch, states)
             return
         for view, state in states.items():
@@ -101,6 +104,7 @@ class LogReading:
         self.doubt()
         self.restarts += 1
         self._positions = dict.fromkeys(self._positions, _START)
+        self._replaced.clear()
         for view, state in states.items():
             self.freshness.tables[view].restart(floor=state.floor, position=0)
             self._firsts[view] = state.first
@@ -110,6 +114,7 @@ class LogReading:
 
     def _compare(self, view: str, state: LogState) -> None:
         table, first = self.freshness.tables[view], self._firsts[view]
+        self._recognise(view, state)
         floor = table.floor
         # Before the first record is read, everything below the floor is as good as read.
         if state.has_lost(table.position or max(0, floor - 1)):
@@ -117,11 +122,19 @@ class LogReading:
         elif state.ends_before(table.position):
             if state.length and state.first <= first <= state.last:
                 return
+            self._replaced[view] = (table.position, self._replaced.get(view, (0, floor))[1])
             table.raise_floor(table.position + 1)
             table.position = 0
             self._positions[log_key(view)] = _START
         self._firsts[view] = state.first
         self.gaps += table.floor > floor
+
+    def _recognise(self, view: str, state: LogState) -> None:
+        """A log that has come to end with the record that was our last one had only been restored from long before."""
+        position, floor = self._replaced.get(view, (0, 0))
+        if position and position == state.last:
+            self.freshness.tables[view].floor = floor
+            del self._replaced[view]
 
     def _note_all(self, news: Sequence[tuple[bytes, Sequence[Record]]]) -> Iterator[None]:
         for name, records in news:

@@ -3,7 +3,8 @@
 No I/O: `plan` says what to ask Redis, `complete` takes the replies. Whoever sits in between may be blocking or
 asynchronous, but must send the commands of a plan on one connection, in order: the logs' last ids come before the
 rows, so that a change slipping in between makes the prediction look older than it is, never newer; the layouts come
-after them, so that no row is met before its layout.
+after them, so that no row is met before its layout. The replication id comes first and last: rows of another history
+than the ids' say nothing.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from precompute.runtime import Session
 from precompute.signature import Array
 from precompute.store import checked
 from precompute.tensors import Assembler
-from precompute.updates import AsOf, Command, Reply, as_of_commands, parse_as_of
+from precompute.updates import HISTORY, AsOf, Command, Reply, as_of_commands, parse_as_of, parse_epoch
 from precompute.view_rows import Rows
 
 #: Rows of one MGET; more would hold up other readers of the server for over a millisecond.
@@ -111,7 +112,7 @@ class Predictor:
             indexes.append(np.array(index, np.intp))
             rows += [row_key(dependency.view, entity) for entity in seen]
         reads: list[Command] = [("MGET", *rows[at : at + READ_ROWS]) for at in range(0, len(rows), READ_ROWS)]
-        commands = [*as_of_commands(self._logs), *reads, *layout_commands(self._views)]
+        commands = [*as_of_commands(self._logs), *reads, *layout_commands(self._views), HISTORY]
         return Plan(keys, entities, indexes, commands)
 
     def complete(self, plan: Plan, replies: Sequence[Reply], now_ms: int) -> Batch:
@@ -122,12 +123,11 @@ class Predictor:
             now_ms: wall clock, for `computed_at`.
 
         Raises:
-            StoreUnavailable: the server answered with errors.
+            StoreUnavailable: the server answered with errors, or its history changed in between.
         """
-        known, views = 1 + len(self._logs), len(self._views)
-        as_of = parse_as_of(replies[:known])
-        values = [row for reply in replies[known : len(replies) - views] for row in _rows(reply)]
-        rows = self._rows_by_view(plan, values, replies[len(replies) - views :])
+        as_of, known, layouts = self.as_of(replies), 1 + len(self._logs), len(replies) - 1 - len(self._views)
+        values = [row for reply in replies[known:layouts] for row in _rows(reply)]
+        rows = self._rows_by_view(plan, values, replies[layouts:-1])
         feeds, good, errors = self._assembler.assemble(plan.keys, rows)
         bodies: list[bytes | PermanentError] = [errors.get(i, _UNSET) for i in range(len(plan.keys))]
         rendered = self._render(feeds, len(good)) if len(good) else []
@@ -139,6 +139,17 @@ class Predictor:
             else:
                 bodies[i] = text
         return Batch(plan.keys, bodies, as_of, now_ms, header(as_of, now_ms))
+
+    def as_of(self, replies: Sequence[Reply]) -> AsOf:
+        """What the server knew when it was asked for rows.
+
+        Raises:
+            StoreUnavailable: as in `complete`.
+        """
+        as_of = parse_as_of(replies[: 1 + len(self._logs)])
+        if parse_epoch(replies[-1]) != as_of.epoch:
+            raise StoreUnavailable("the primary's history changed while rows were read")
+        return as_of
 
     def _rows_by_view(self, plan: Plan, values: Sequence[bytes | None], layouts: Sequence[Reply]) -> list[Rows]:
         views, at = [], 0

@@ -82,9 +82,13 @@ class AsOf:
     ids: tuple[int, ...]
 
 
+#: Asks whose history a server tells.
+HISTORY: Command = ("INFO", "replication")
+
+
 def as_of_commands(views: Sequence[str]) -> list[Command]:
     """What to ask *before* reading rows, on the same connection."""
-    return [("INFO", "replication"), *(("XINFO", "STREAM", log_key(view)) for view in views)]
+    return [HISTORY, *(("XINFO", "STREAM", log_key(view)) for view in views)]
 
 
 def parse_as_of(replies: Sequence[Reply]) -> AsOf:
@@ -121,7 +125,7 @@ class LogState:
     last: int
     length: int
     floor: int
-    #: Records that the log has ever held; servers before Redis 7 do not tell, and `length` stands in.
+    #: Records that the log has ever held; servers before Redis 7 do not tell, and it may always have been one more.
     added: int
 
     @classmethod
@@ -138,14 +142,13 @@ class LogState:
             last=as_of_id(last),
             length=length,
             floor=change_id(first[0] if first else last),
-            added=fields.get(b"entries-added", length),
+            added=fields.get(b"entries-added", length + 1),
         )
 
     def has_lost(self, position: int) -> bool:
         """Whether records after a reader's position may be gone already.
 
-        Position 0 is that of a reader who found the log empty. Before Redis 7 the log's first records cannot be told
-        from what is left of them; they are trimmed after two days at the earliest.
+        Position 0 is that of a reader who found the log empty, and wonders whether its first record was the first.
         """
         if self.last <= position:
             return False

@@ -131,7 +131,20 @@ def test_the_plan_reads_the_logs_first_and_the_layouts_last() -> None:
         ("MGET", "f:{user}:u1", "f:{user}:u2", "f:{shop}:s1", "f:{shop}:s2"),
         ("HGETALL", "s:{user}"),
         ("HGETALL", "s:{shop}"),
+        ("INFO", "replication"),
     ]
+
+
+def test_rows_of_another_history_than_the_ids_are_refused() -> None:
+    """The server was promoted, or copied another one, while it was being read; trying again helps."""
+    replies, _, _ = _world(1, 1)
+    predictor = Predictor(PROJECT, SCORE, Layouts(PROJECT))
+    plan = predictor.plan(_keys("u0:s0"))
+    said = replies.to(plan)
+    said[-1] = b"role:master\r\nmaster_replid:0000002bff\r\n"
+
+    with pytest.raises(StoreUnavailable, match="history changed"):
+        predictor.complete(plan, said, NOW_MS)
 
 
 def test_one_read_is_bounded() -> None:
