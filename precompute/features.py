@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import struct
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.resources import files
@@ -15,7 +16,7 @@ from precompute.layouts import Layouts
 from precompute.manifest import Project
 from precompute.rows import Layout, Stamp, stamp
 from precompute.store import CommandFailed, Link, Store, checked
-from precompute.updates import Command, Reply
+from precompute.updates import Command, Reply, timestamp
 
 #: Rows of one script call. 100 block the server for about 2 ms at most, and reads must get in between.
 SCRIPT_ROWS = 100
@@ -79,9 +80,17 @@ class StoredRow:
 class Features:
     """Reads and writes the rows of a project's views on one server."""
 
-    def __init__(self, store: Store, project: Project, *, retention_s: float = LOG_RETENTION_S) -> None:
+    def __init__(
+        self,
+        store: Store,
+        project: Project,
+        *,
+        retention_s: float = LOG_RETENTION_S,
+        now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+    ) -> None:
         self._store = store
         self._project = project
+        self._now_ms = now_ms
         self._retention_ms = int(retention_s * 1000)
         self._layouts = Layouts(project)
 
@@ -141,10 +150,14 @@ class Features:
         ]
 
     def _encoded(self, layout: Layout, rows: Iterable[Row], result: PutResult) -> list[tuple[str, bytes, bytes]]:
-        good = []
+        good, skew_s = [], layout.view.max_skew_s
+        latest_ms = min(self._now_ms() + skew_s * 1000, MAX_EVENT_MS)
         for position, row in enumerate(rows):
             try:
-                good.append((_entity(row.entity), _event(row.event_ms), layout.encode(row.values)))
+                event = _event(row.event_ms)
+                if row.event_ms > latest_ms:
+                    raise _too_early(row.event_ms, skew_s)
+                good.append((_entity(row.entity), event, layout.encode(row.values)))
             except RowRejected as error:
                 result.rejected.append((position, str(error)))
         return good
@@ -213,6 +226,13 @@ def _event(event_ms: object) -> bytes:
     if not isinstance(event_ms, int) or isinstance(event_ms, bool) or abs(event_ms) > MAX_EVENT_MS:
         raise RowRejected(f"event time {event_ms!r:.40} is not in milliseconds since 1970")
     return _EVENT.pack(event_ms)
+
+
+def _too_early(event_ms: int, skew_s: float) -> RowRejected:
+    return RowRejected(
+        f"event time {timestamp(event_ms)} lies in the future; the view allows {skew_s:g} s (max_skew_s), "
+        "because no event before it would count any more"
+    )
 
 
 def _entity(entity: str) -> str:

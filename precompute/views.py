@@ -76,6 +76,8 @@ class View:
     entity: str
     fields: tuple[Field, ...]
     max_age_s: float | None = None
+    #: How far an event may lie ahead of the clock of whoever puts it; a row from the future outdates all that come.
+    max_skew_s: float = 300.0
 
     def field(self, name: str) -> Field | None:
         """The field of that name, if there is one."""

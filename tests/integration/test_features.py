@@ -143,6 +143,26 @@ def test_a_bad_row_costs_no_other(features: Features) -> None:
     assert "not a string" in reasons[8]
 
 
+def test_an_event_from_the_future_is_refused(store: Store) -> None:
+    """Beyond the declared skew, it would make all that come before its time look late; up to it, clocks may differ."""
+    project = parse("""
+[project]
+name = "p"
+[views.weather]
+max_skew_s = 5
+[views.weather.fields]
+temp = "float32"
+""")
+    features = Features(store, project, now_ms=lambda: 1_000_000)
+
+    result = features.put("weather", [Row("A", {"temp": 1.0}, 1_005_000), Row("B", {"temp": 1.0}, 1_005_001)])
+
+    assert result.written == 1
+    ((position, reason),) = result.rejected
+    assert position == 1
+    assert reason.startswith("event time 1970-01-01T00:16:45.001Z lies in the future; the view allows 5 s (max_skew_s)")
+
+
 def test_entities_are_stored_as_keys_spell_them(features: Features, store: Store) -> None:
     """An entity with special characters is one row, however it is written, and the log names it the same way."""
     features.put("weather", [_row("a b:é"), _row("a~20b~3aé", wind=5, event_ms=2000)])

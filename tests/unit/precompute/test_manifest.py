@@ -19,6 +19,7 @@ name = "flights"
 [views.weather]
 entity = "airport"
 max_age_s = 7200
+max_skew_s = 5
 [views.weather.fields]
 temp  = { type = "float32", missing = "nan" }
 wind  = { type = "float32", default = 0 }
@@ -89,16 +90,16 @@ def project() -> Project:
 
 
 def test_a_view_is_what_was_declared(project: Project) -> None:
-    """Types in short and long form, policies, and the view's own age limit."""
+    """Types in short and long form, policies, and the view's own limits of age and clock skew."""
     weather = project.view("weather")
 
-    assert (weather.entity, weather.max_age_s) == ("airport", 7200)
+    assert (weather.entity, weather.max_age_s, weather.max_skew_s) == ("airport", 7200, 5)
     assert weather.fields == (
         Field("temp", "float32", (), Missing.NAN),
         Field("wind", "float32", (), Missing.DEFAULT, 0.0),
         Field("speed", "float32"),
     )
-    assert project.view("flight").entity == "flight"
+    assert (project.view("flight").entity, project.view("flight").max_skew_s) == ("flight", 300)
 
 
 def test_a_model_is_what_was_declared(project: Project) -> None:
