@@ -44,8 +44,8 @@ from workers.task_queue import open_queue
 HERE = Path(__file__).parent
 #: The first departures of a day leave around five; before that nobody asks.
 FIRST_MIN = 5 * 60
-#: A simulated day passes fast, so what is hot must be noticed fast, and what changes be recomputed soon: waiting 50 ms for
-#: changes that come together, a minute of that day, made 4 more of 100 requests wait for the model.
+#: A simulated day passes fast, so what is hot must be noticed fast, and what changes be recomputed soon: waiting 50 ms
+#: for changes that come together, a minute of that day, made 4 more of 100 requests wait for the model.
 _FAST_CLOCK = {
     "NEARCAST_HOT_FLUSH_S": "1",
     "NEARCAST_HOT_HALF_LIFE_S": "15",
