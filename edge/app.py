@@ -125,6 +125,10 @@ class Edge:
         """What answers below HTTP routes."""
         return HitDoor(self.ladder, self.serving, self.stats, self.hot.counter)
 
+    def short_cut(self) -> ASGIApp:
+        """What answers GETs of predictions, without routes."""
+        return Guard(Predict(self.ladder, self.serving, self.stats, self.settings, self.hot.count))
+
     def application(self) -> ASGIApp:
         """The HTTP doors."""
         why = Why(self.ladder, self.serving, self._replica, self.follower.freshness, self.follower.lag_s, now_ms)

@@ -1,8 +1,11 @@
 """The lane: memory hits are answered below ASGI, as soon as the parser has finished the headers.
 
-uvicorn's protocol reads and parses; this subclass decides. A plain GET over HTTP/1.1 whose answer lies fresh in memory
-is written from prepared bytes. Everything else (other methods, bodies, conditional requests, requests behind one that
-is still being answered, misses) goes the plain way, untouched, through uvicorn's own code to Starlette.
+uvicorn's protocol reads and parses; this subclass decides.
+
+1. A plain GET over HTTP/1.1 whose answer lies fresh in memory is written from prepared bytes.
+2. Other GETs of predictions take the short cut to their application.
+3. Everything else (other methods, bodies, requests behind one that is still being answered) goes the plain way,
+   untouched, through uvicorn's own code to Starlette.
 
 What it relies on in uvicorn is tried by `edge.lane_support` before it is used.
 """
@@ -15,17 +18,16 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from edge.api.guard import MAX_HEADER_BYTES, MAX_PATH_BYTES
+from edge.short_cut import ShortCycle, short_scope
 
-#: A request that carries one of these may want something else than a plain answer.
-_SPECIAL = frozenset(
+#: A request that carries one of these may want something else than what memory has.
+_CONDITIONS = frozenset(
     {
         b"cache-control",
-        b"connection",
-        b"content-length",
-        b"expect",
         b"if-match",
         b"if-modified-since",
         b"if-none-match",
@@ -33,11 +35,11 @@ _SPECIAL = frozenset(
         b"if-unmodified-since",
         b"pragma",
         b"range",
-        b"te",
-        b"transfer-encoding",
-        b"upgrade",
     }
 )
+#: These are about the connection or a body, and uvicorn knows what to do.
+_UVICORNS = frozenset({b"connection", b"content-length", b"expect", b"te", b"transfer-encoding", b"upgrade"})
+_SPECIAL = _CONDITIONS | _UVICORNS
 #: A client that sends so much without ending its headers, or a line of a chunked body, is hung up on.
 _MAX_UNFINISHED_BYTES = 4 * MAX_HEADER_BYTES
 #: Answers to one packet that wait for the next write; so a client that does not read is noticed soon.
@@ -49,7 +51,7 @@ _TOO_LARGE_END = (
 #: Connections looked at before others get a turn of the event loop.
 _SWEPT_AT_ONCE = 500
 
-#: The whole response to a GET of this target, or None for the plain way. Told when the request arrived, by
+#: The whole response to a GET of this target, or None if memory has no answer. Told when the request arrived, by
 #: `time.perf_counter`.
 Door = Callable[[bytes, float], bytes | None]
 
@@ -59,9 +61,15 @@ def _closed(target: bytes, arrived_s: float) -> None:
 
 
 class LaneProtocol(HttpToolsProtocol):
-    """One connection. `door` is set by `lane_protocol`."""
+    """One connection; `lane_protocol` sets the first two.
+
+    Attributes:
+        door: answers from memory.
+        short_cut: answers other GETs of predictions; None if they shall go the plain way.
+    """
 
     door: Door
+    short_cut: ASGIApp | None
     #: uvicorn's preparations wait until it is known that they are needed; the parser does not call None.
     on_message_begin = None  # type: ignore[assignment]
 
@@ -70,7 +78,7 @@ class LaneProtocol(HttpToolsProtocol):
         self.url = b""
         self._door = type(self).door
         self._fields: list[tuple[bytes, bytes]] = []
-        self._plain = False
+        self._plain = self._conditional = False
         self._in_lane = False
         self._answers: list[bytes] = []
         self._unfinished_bytes = 0
@@ -96,20 +104,25 @@ class LaneProtocol(HttpToolsProtocol):
         """Called by the parser."""
         name = name.lower()
         self._fields.append((name, value))
-        if name in _SPECIAL and (name != b"connection" or value.lower() != b"keep-alive"):
-            self._plain = True
+        if name in _SPECIAL:
+            if name in _CONDITIONS:
+                self._conditional = True
+            elif name != b"connection" or value.lower() != b"keep-alive":
+                self._plain = True
 
     def on_headers_complete(self) -> None:
-        """Called by the parser: the lane, or the plain way."""
-        if not self._plain and self._may_take_lane():
-            answer = self._door(self.url, self.seen_s)
-            if answer is not None:
-                self._in_lane = True
-                self._answers.append(answer)
-                if len(self._answers) >= _MAX_UNWRITTEN:
-                    self._flush()
-                return
-        self._go_plain()
+        """Called by the parser: the lane, the short cut, or the plain way."""
+        if self._plain or not self._may_take_lane():
+            self._go_plain()
+            return
+        answer = None if self._conditional else self._door(self.url, self.seen_s)
+        if answer is not None:
+            self._in_lane = True
+            self._answers.append(answer)
+            if len(self._answers) >= _MAX_UNWRITTEN:
+                self._flush()
+        else:
+            self._take_short_cut()
 
     def _may_take_lane(self) -> bool:
         cycle, parser = self.cycle, self.parser
@@ -122,6 +135,17 @@ class LaneProtocol(HttpToolsProtocol):
             and not self.transport.is_closing()
             and sum([len(name) + len(value) for name, value in self._fields]) <= MAX_HEADER_BYTES
         )
+
+    def _take_short_cut(self) -> None:
+        app, scope = type(self).short_cut, short_scope(self.url, self._fields)
+        if app is None or scope is None:
+            self._go_plain()
+            return
+        self._in_lane = True
+        cycle = ShortCycle(self, scope)
+        cycle.keep_alive = self._door is not _closed
+        self.cycle = cycle  # type: ignore[assignment]
+        self._start_asgi_task(self.cycle, app)  # type: ignore[arg-type]
 
     def _go_plain(self) -> None:
         url, fields = self.url, self._fields
@@ -144,7 +168,7 @@ class LaneProtocol(HttpToolsProtocol):
             super().on_message_complete()
         self.url = b""
         self._fields = []
-        self._plain = self._in_lane = False
+        self._plain = self._conditional = self._in_lane = False
         self._unfinished_bytes = 0
 
     def send_400_response(self, msg: str) -> None:
@@ -194,14 +218,14 @@ class LaneProtocol(HttpToolsProtocol):
             self.transport.close()
 
 
-def lane_protocol(door: Door) -> type[LaneProtocol]:
+def lane_protocol(door: Door, short_cut: ASGIApp | None = None) -> type[LaneProtocol]:
     """The protocol class to give uvicorn as `http`."""
-    return type("Lane", (LaneProtocol,), {"door": staticmethod(door)})
+    return type("Lane", (LaneProtocol,), {"door": door, "short_cut": short_cut})
 
 
 def drain(protocol: type[LaneProtocol], connections: set[Any]) -> None:
     """Lets the connections end one by one, each with its next answer; new ones as well."""
-    protocol.door = staticmethod(_closed)
+    protocol.door = _closed
     for connection in list(connections):
         connection.begin_draining()
 

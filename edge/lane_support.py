@@ -12,9 +12,10 @@ from uvicorn.server import ServerState
 from edge.lane import LaneProtocol, lane_protocol
 
 _HIT = b"HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nhit"
-#: One hit, one request for the application with a body, one behind it that has to wait, and something that is no HTTP.
+#: One hit, a request that takes the short cut, and behind it one with a body and one more, which have to wait.
 _SCRIPT = (
     b"GET /hit HTTP/1.1\r\nhost: x\r\n\r\n"
+    b"GET /v1/predict/short HTTP/1.1\r\nhost: x\r\n\r\n"
     b"GET /miss HTTP/1.1\r\nhost: x\r\ncontent-length: 4\r\n\r\nbody"
     b"GET /hit HTTP/1.1\r\nhost: x\r\n\r\n"
 )
@@ -27,13 +28,13 @@ async def lane_is_supported() -> bool:
         written = await _conversation()
     except Exception:  # Whatever it is that has changed in uvicorn, the answer is no.
         return False
-    replies = [_HIT, b"/miss body", b"/hit ", b"HTTP/1.1 400 "]
+    replies = [_HIT, b"/v1/predict/short ", b"/miss body", b"/hit ", b"HTTP/1.1 400 "]
     places = [written.find(reply) for reply in replies]
     return -1 not in places and places == sorted(places) and written.count(b"HTTP/1.1 ") == len(replies)
 
 
 async def _conversation() -> bytes:
-    protocol = lane_protocol(lambda target, _: _HIT if target == b"/hit" else None)
+    protocol = lane_protocol(lambda target, _: _HIT if target == b"/hit" else None, _echo)
     config = uvicorn.Config(_echo, http=protocol, ws="none", lifespan="off", log_config=None, access_log=False)
     config.load()
     state, transport = ServerState(), _Transport()

@@ -17,6 +17,7 @@ from edge.lane_support import lane_is_supported
 
 HIT = b"GET /hit HTTP/1.1\r\nHost: x\r\n\r\n"
 MISS = b"GET /miss HTTP/1.1\r\nHost: x\r\n\r\n"
+PREDICTION = b"GET /v1/predict/m/k HTTP/1.1\r\nHost: x\r\n\r\n"
 POST = b"POST /miss HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
 ANSWER = b"HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nhit"
 
@@ -56,10 +57,16 @@ class Talk:
         self.transport, self.state = FakeTransport(), ServerState()
         self.asked: list[bytes] = []
         self.allowed = asyncio.Event()
-        self.protocol = lane_protocol(lambda target, _: ANSWER if target == b"/hit" else None)
 
         async def app(scope: Scope, receive: Receive, send: Send) -> None:
             await self._answer(scope["raw_path"], send)
+
+        async def short(scope: Scope, receive: Receive, send: Send) -> None:
+            if scope["query_string"] == b"fail":
+                raise ValueError
+            await self._answer(b"short " + scope["raw_path"], send)
+
+        self.protocol = lane_protocol(lambda target, _: ANSWER if target == b"/hit" else None, short)
 
         config = uvicorn.Config(app, http=self.protocol, ws="none", lifespan="off", log_config=None, access_log=False)
         config.load()
@@ -261,6 +268,90 @@ async def test_trailers_are_no_headers_of_the_next_request() -> None:
 
     assert talk.asked == [b"/miss"]
     assert talk.transport.written[-1] == ANSWER
+
+
+class TestTheShortCut:
+    @pytest.mark.parametrize("head", [b"", b"If-None-Match: *\r\n", b"Cache-Control: no-cache\r\n"])
+    async def test_other_gets_of_predictions_take_it(self, head: bytes) -> None:
+        """Conditional ones too: they are about the prediction, not about the connection."""
+        talk = Talk()
+        talk.allowed.set()
+
+        talk.say(PREDICTION[:-2] + head + b"\r\n")
+        await talk.settle()
+
+        assert talk.asked == [b"short /v1/predict/m/k"]
+        assert talk.transport.written[0].endswith(b"\r\n\r\nlate")
+
+    @pytest.mark.parametrize("change", [(b"GET", b"HEAD"), (b"1.1", b"1.0"), (b"/k", b"/\xff"), (b"/k", b"/k#")])
+    async def test_what_is_not_quite_that_does_not(self, change: tuple[bytes, bytes]) -> None:
+        """uvicorn knows more of HTTP than is repeated here."""
+        talk = Talk()
+
+        talk.say(PREDICTION.replace(*change))
+        await talk.settle()
+
+        assert not any(asked.startswith(b"short") for asked in talk.asked)
+
+    async def test_others_wait_behind_it(self) -> None:
+        """Whatever way they take, and in order; a stop waits for all of them."""
+        talk = Talk()
+        talk.say(HIT + PREDICTION + HIT + PREDICTION + MISS)
+        await talk.settle()
+        before, under_way = list(talk.asked), len(talk.state.tasks)
+
+        talk.allowed.set()
+        await talk.settle()
+        talk.say(HIT)
+
+        assert (before, under_way) == ([b"short /v1/predict/m/k"], 1)
+        assert talk.asked[1:] == [b"/hit", b"/v1/predict/m/k", b"/miss"]
+        assert talk.statuses == [b"200"] * 6
+        assert talk.transport.written[-1] == ANSWER
+
+    async def test_a_client_that_left_is_not_written_to(self) -> None:
+        """Nor one that does not read, until it does."""
+        gone, full = Talk(), Talk()
+        for talk in (gone, full):
+            talk.say(PREDICTION)
+            await talk.settle()
+        gone.lane.connection_lost(ConnectionResetError())
+        full.lane.pause_writing()
+
+        for talk in (gone, full):
+            talk.allowed.set()
+            await talk.settle()
+        before = list(full.transport.written)
+        full.lane.resume_writing()
+        await full.settle()
+
+        assert gone.transport.written == before == []
+        assert full.statuses == [b"200"]
+
+    async def test_a_failure_ends_the_connection(self, caplog: pytest.LogCaptureFixture) -> None:
+        """Nothing else would."""
+        talk = Talk()
+
+        talk.say(PREDICTION.replace(b"/k", b"/k?fail"))
+        await talk.settle()
+
+        assert talk.transport.closed
+        assert "/v1/predict/m/k failed" in caplog.text
+
+    async def test_it_may_be_the_last_of_its_connection(self) -> None:
+        """Begun before the drain or in it."""
+        before, within = Talk(), Talk()
+        before.say(PREDICTION)
+        for talk in (before, within):
+            drain(talk.protocol, talk.state.connections)
+        within.say(PREDICTION)
+
+        for talk in (before, within):
+            talk.allowed.set()
+            await talk.settle()
+
+            assert b"connection: close\r\n" in talk.transport.written[0]
+            assert talk.transport.closed
 
 
 class TestHangingUp:
