@@ -16,11 +16,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import orjson
 
 from edge.absent import SHARE, AbsentKeys
+from edge.deadlines import Deadlines
 from edge.held import Held
 from edge.live import Live
 from edge.memory import Memory
@@ -67,12 +68,12 @@ class Ask:
     key: Key
     deadline: float
     revalidate: bool = False
+    #: The entry's key in every tier.
+    name: str = field(init=False)
 
-    @property
-    def name(self) -> str:
-        """The entry's key in every tier."""
+    def __post_init__(self) -> None:
         servable = self.predictor.servable
-        return entry_key(servable.model.name, servable.version, self.key.text)
+        object.__setattr__(self, "name", entry_key(servable.model.name, servable.version, self.key.text))
 
 
 class Ladder:
@@ -99,6 +100,7 @@ class Ladder:
         self._write_back = write_back
         self._stats = stats
         self._now_ms = now_ms
+        self._deadlines = Deadlines()
 
     async def answer(self, ask: Ask) -> Answer:
         """The answer to one ask.
@@ -132,8 +134,7 @@ class Ladder:
         why = _why(ask, before)
         candidates = [] if before is None else [before]
         try:
-            async with asyncio.timeout_at(ask.deadline):
-                (value,) = await self._replica.get([ask.name])
+            (value,) = await self._deadlines.within(self._replica.get([ask.name]), ask.deadline)
         except (TransientError, TimeoutError):
             self._stats.replica_failures += 1
             value = None
@@ -175,8 +176,7 @@ class Ladder:
         """Steps 4 and 5."""
         why = _why(ask, self.memory.get(ask.name))
         try:
-            async with asyncio.timeout_at(ask.deadline):
-                held = await self._flown(ask)
+            held = await self._flown(ask)
         except (TransientError, TimeoutError) as error:
             return self._instead(ask, why, error)
         return self._answer(held, Tier.LIVE if self._near_enough(held) else Tier.STALE, why)
@@ -194,7 +194,8 @@ class Ladder:
 
     async def _fly(self, ask: Ask) -> Held:
         # Shielded: the flight is everybody's.
-        return self._hold(ask, await asyncio.shield(self.live.predict(ask.predictor, ask.key)))
+        flight = asyncio.shield(self.live.predict(ask.predictor, ask.key))
+        return self._hold(ask, await self._deadlines.within(flight, ask.deadline))
 
     def _instead(self, ask: Ask, why: str, error: Exception) -> Answer:
         """Step 5."""

@@ -98,9 +98,10 @@ class FakeReplica:
         del self.values[row_key(view, entity)]
         self.logs[view] = at(change_ms)
 
-    def get(self, keys: Sequence[str]) -> asyncio.Task[list[bytes | None]]:
+    def get(self, keys: Sequence[str]) -> asyncio.Future[list[bytes | None]]:
         self.gets += 1
-        return asyncio.ensure_future(self._answered([self.values.get(key) for key in keys]))
+        # A plain future, as the real one is: it may be failed from outside.
+        return asyncio.shield(asyncio.ensure_future(self._answered([self.values.get(key) for key in keys])))
 
     def run(self, commands: Sequence[Command]) -> asyncio.Task[list[Reply]]:
         """Replies as they would be now, whenever they arrive."""
