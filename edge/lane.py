@@ -195,9 +195,15 @@ class LaneProtocol(HttpToolsProtocol):
             self.transport.pause_reading()
 
     def on_response_complete(self) -> None:
-        """Called by uvicorn's part; a refusal waits for everything before it."""
-        super().on_response_complete()
-        if self._refusal is not None and self.is_idle() and not self.transport.is_closing():
+        """Called by cycles: the next one's turn. uvicorn's own would set a timer, where `sweep_idle` looks anyway."""
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+        elif self._refusal is not None:
+            # What was read before the refused request has been answered.
             self._refusal()
 
     def is_idle(self) -> bool:
