@@ -22,7 +22,7 @@ import orjson
 
 from edge.absent import SHARE, AbsentKeys
 from edge.deadlines import Deadlines
-from edge.held import Held
+from edge.held import Held, hold
 from edge.live import Live
 from edge.memory import Memory
 from edge.replica import Replica
@@ -236,13 +236,13 @@ class Ladder:
         except EntryCorrupt:
             self._stats.corrupt_entries += 1
             return None
-        return Held(servable, ask.key, entry, self._freshness)
+        return hold(servable, ask.key, entry, self._freshness)
 
     def _hold(self, ask: Ask, entry: Entry) -> Held:
         kept = self.memory.get(ask.name)
         if kept is not None and kept.body is entry.body:
             return kept
-        return Held(ask.predictor.servable, ask.key, entry, self._freshness)
+        return hold(ask.predictor.servable, ask.key, entry, self._freshness)
 
     def _landed(self, predictor: Predictor, batch: Batch) -> None:
         """A live batch is done: keep it and offer it to everybody; what cannot be computed any more is forgotten."""
@@ -250,7 +250,7 @@ class Ladder:
         for i, key in enumerate(batch.keys):
             name = entry_key(servable.model.name, servable.version, key.text)
             if isinstance(batch.bodies[i], bytes):
-                self.memory.put(name, Held(servable, key, batch.entry(i), self._freshness))
+                self.memory.put(name, hold(servable, key, batch.entry(i), self._freshness))
             else:
                 self.memory.remove(name)
             self.absent.learn(name, servable.model, key, batch.bodies[i], batch.as_of)

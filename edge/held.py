@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+import msgspec
 import xxhash
 
 from precompute.entry import Entry
@@ -19,37 +20,27 @@ _ID_BYTES = 120
 _NO_TAG = re.compile(r"[^ -~]|,")
 
 
-class Held:
-    """A prediction in this process."""
+class Held(msgspec.Struct, eq=False, gc=False):
+    """A prediction in this process; made by `hold`.
 
-    __slots__ = (
-        "as_of",
-        "body",
-        "computed_ms",
-        "epoch",
-        "etag",
-        "fresh_until_ms",
-        "servable",
-        "tags",
-        "watch",
-        "wire",
-    )
+    The garbage collector does not look at these: a million of them would hold up everybody for half a second, and
+    nothing in them leads back to them.
 
-    def __init__(self, servable: Servable, key: Key, entry: Entry, freshness: Freshness) -> None:
-        model = servable.model
-        entities = model.entities(key)
-        self.servable = servable
-        self.body = entry.body
-        self.epoch = entry.epoch
-        # One order may be about the whole model, another about this key: two slots, one log.
-        self.as_of = (*entry.as_of, *entry.as_of[-1:])
-        self.computed_ms = entry.computed_ms
-        self.fresh_until_ms = entry.computed_ms + lifetime_ms(model.policy, key.text)
-        self.watch: Watch = freshness.watch(model.watched_views, model.watched(key))
-        self.etag = b'"' + xxhash.xxh3_64_hexdigest(entry.body).encode() + b'"'
-        self.tags = _tags(servable, entities)
-        #: The constant part of a hit's response, once somebody has needed it.
-        self.wire: bytes | None = None
+    Attributes:
+        as_of: one id for each of `watch`.
+        wire: the constant part of a hit's response, once somebody has needed it.
+    """
+
+    servable: Servable
+    body: bytes
+    epoch: int
+    as_of: tuple[int, ...]
+    computed_ms: int
+    fresh_until_ms: int
+    watch: Watch
+    etag: bytes
+    tags: bytes
+    wire: bytes | None = None
 
     @property
     def size(self) -> int:
@@ -73,6 +64,23 @@ class Held:
         if verdict is Verdict.CHANGED:
             since_ms = min(since_ms, milliseconds(freshness.changed_at(self.watch, self.as_of)))
         return max(0, now_ms - since_ms)
+
+
+def hold(servable: Servable, key: Key, entry: Entry, freshness: Freshness) -> Held:
+    """An entry with everything that answering from it needs."""
+    model = servable.model
+    return Held(
+        servable,
+        entry.body,
+        entry.epoch,
+        # One order may be about the whole model, another about this key: two slots, one log.
+        (*entry.as_of, *entry.as_of[-1:]),
+        entry.computed_ms,
+        entry.computed_ms + lifetime_ms(model.policy, key.text),
+        freshness.watch(model.watched_views, model.watched(key)),
+        b'"' + xxhash.xxh3_64_hexdigest(entry.body).encode() + b'"',
+        _tags(servable, model.entities(key)),
+    )
 
 
 def _tags(servable: Servable, entities: Sequence[str]) -> bytes:

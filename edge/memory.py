@@ -14,6 +14,8 @@ from __future__ import annotations
 from collections import deque
 from typing import Generic, Protocol, TypeVar
 
+import msgspec
+
 #: What one entry costs beside its value's size and its key: node, held answer, tuples and dictionary slot, measured.
 OVERHEAD_BYTES = 500
 _SMALL_SHARE = 0.1
@@ -34,15 +36,14 @@ class Sized(Protocol):
 V = TypeVar("V", bound=Sized)
 
 
-class _Node(Generic[V]):
-    __slots__ = ("hits", "in_main", "key", "size", "value")
+class _Node(msgspec.Struct, Generic[V], eq=False, gc=False):
+    """Out of the garbage collector's sight, as `Held` is: a node leads to its value, and no value to a node."""
 
-    def __init__(self, key: str, value: V) -> None:
-        self.key = key
-        self.value: V | None = value
-        self.size = _weight(key, value)
-        self.hits = 0
-        self.in_main = False
+    key: str
+    value: V | None
+    size: int
+    hits: int = 0
+    in_main: bool = False
 
 
 def _weight(key: str, value: Sized) -> int:
@@ -92,7 +93,7 @@ class Memory(Generic[V]):
         if node is not None:
             self._replace(node, value)
         else:
-            node = self._nodes[key] = _Node(key, value)
+            node = self._nodes[key] = _Node(key, value, _weight(key, value))
             self._enter(node)
         while self.bytes > self.max_bytes:
             self._evict()

@@ -27,6 +27,9 @@ log = logging.getLogger(__name__)
 FINISH_S = 10
 BACKLOG = 2048
 _LOOK_S = 0.02
+#: New objects before a collection of each generation. While 200,000 entries came in, the default spent 5 % of the time
+#: collecting; at 10,000 single collections took over 1 ms.
+_COLLECT_AFTER = (2000, 10, 10)
 
 
 class _Server(uvicorn.Server):
@@ -118,6 +121,7 @@ def _keep_what_is_there() -> None:
     """
     gc.collect()
     gc.freeze()
+    gc.set_threshold(*_COLLECT_AFTER)
 
 
 @contextlib.contextmanager

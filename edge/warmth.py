@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 
-from edge.held import Held
+from edge.held import Held, hold
 from edge.memory import Memory
 from edge.replica import Replica
 from precompute.entry import decode, identity
@@ -109,4 +109,4 @@ def _held(servable: Servable, key: Key, value: bytes, freshness: Freshness) -> H
         entry = decode(value, identity(servable.model.name, servable.version, servable.variant, key.text))
     except EntryCorrupt:
         return None
-    return Held(servable, key, entry, freshness)
+    return hold(servable, key, entry, freshness)

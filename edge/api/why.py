@@ -11,7 +11,7 @@ from edge.answer import Ask, Ladder
 from edge.api.predict import parse_one
 from edge.api.problems import send_problem
 from edge.api.wire import path_segments, send_json
-from edge.held import Held
+from edge.held import Held, hold
 from edge.replica import Replica
 from edge.serving import Serving
 from edge.why import Explanation, Seen
@@ -127,4 +127,4 @@ class Why:
             entry = decode(value, identity(servable.model.name, servable.version, servable.variant, key.text))
         except EntryCorrupt as error:
             return error
-        return Held(servable, key, entry, self._freshness)
+        return hold(servable, key, entry, self._freshness)

@@ -7,7 +7,7 @@ import tracemalloc
 
 import pytest
 
-from edge.held import Held
+from edge.held import Held, hold
 from edge.memory import Memory
 from precompute.entry import Entry
 from precompute.freshness import Verdict
@@ -18,7 +18,7 @@ from tests.unit.edge.rig import EPOCH, NOW_MS, Rig, at
 def held(rig: Rig, key: str = "a:p", *, as_of_ms: int = 0, epoch: int = EPOCH, body: bytes = b"{}") -> Held:
     """An entry as of one moment, computed at the beginning."""
     ids = (at(as_of_ms), at(as_of_ms), 0)
-    return Held(rig.servable, rig.servable.model.parse_key(key), Entry(epoch, ids, NOW_MS, body), rig.freshness)
+    return hold(rig.servable, rig.servable.model.parse_key(key), Entry(epoch, ids, NOW_MS, body), rig.freshness)
 
 
 def test_it_judges_itself_by_its_dependencies() -> None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import gc
 from dataclasses import dataclass
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edge.held import hold
 from edge.memory import OVERHEAD_BYTES, Memory
+from precompute.entry import Entry
+from tests.unit.edge.rig import NOW_MS, Rig
 
 
 @dataclass(frozen=True)
@@ -225,3 +229,15 @@ def test_any_key_will_do(key: str) -> None:
     memory.put(key, Value())
 
     assert memory.get(key) == Value()
+
+
+def test_the_garbage_collector_sees_no_entries() -> None:
+    """A million of them would hold up everybody for half a second at each full collection."""
+    rig = Rig(max_bytes=1 << 24)
+    key = rig.servable.model.parse_key("a:p")
+    held = hold(rig.servable, key, Entry(1, (1 << 60, 1 << 60, 1 << 60), NOW_MS, b"body"), rig.freshness)
+    rig.memory.put("a:p", held)
+
+    gc.collect()
+
+    assert not any(map(gc.is_tracked, (held, held.as_of, held.watch, rig.memory._nodes["a:p"])))

@@ -66,7 +66,7 @@ _ASK_HISTORY = "if not epoch == self._epoch == parse_epoch(before):"
 
 MUTATIONS = [
     Mutation("changes are not looked at", _VERDICT, "if slots[slot] > known:", "if False:"),
-    Mutation("the floor is not looked at", _VERDICT, "if known < table.floor:", "if False:", first_seed=1400),
+    Mutation("the floor is not looked at", _VERDICT, "if known < floors[slot >> bits]:", "if False:", first_seed=1400),
     Mutation("replication ids are not compared", _VERDICT, "epoch != self.epoch or", "self.epoch is None or"),
     Mutation("rows are read before the as-of", _PLAN, "*as_of_commands(self._logs), *reads", "*reads, *as_of_commands(self._logs)"),
     Mutation("the as-of is another log's", _PLAN, "as_of_commands(self._logs)", "as_of_commands(self._logs[::-1])"),

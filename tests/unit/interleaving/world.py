@@ -18,7 +18,7 @@ import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from edge.held import Held
+from edge.held import Held, hold
 from precompute.entry import decode, header, identity, tail
 from precompute.errors import StoreUnavailable
 from precompute.freshness import Freshness, Verdict
@@ -302,7 +302,7 @@ class World:
         number = int(entry.body.split(b'"outputs":', 1)[1].split(b",", 1)[0])
         if len(edge.held) == HELD:
             del edge.held[self.random.choice(list(edge.held))]
-        edge.held[number] = (Held(SERVABLE, MODEL.parse_key(key), entry, edge.freshness), key)
+        edge.held[number] = (hold(SERVABLE, MODEL.parse_key(key), entry, edge.freshness), key)
 
     def restart_edge(self) -> None:
         """A process ends, and another begins."""
