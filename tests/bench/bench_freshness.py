@@ -6,6 +6,7 @@ One machine with a primary, a replica and this process, which follows the replic
 from __future__ import annotations
 
 import asyncio
+import gc
 import subprocess
 import sys
 import time
@@ -81,6 +82,15 @@ for number in range(2, PUTS + 2):
 PUTS = 1000
 
 
+@pytest.fixture(autouse=True)
+def as_in_an_edge() -> Iterator[None]:
+    """What was made before serving is no work for the garbage collector any more; looking at it would take 35 ms."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
 @pytest.fixture
 def pair() -> Iterator[RedisPair]:
     """A pair of our own."""
@@ -115,6 +125,11 @@ class Turns:
             now = time.thread_time()
             self.gaps_s.append(now - before)
             before = now
+
+    @property
+    def longest_ms(self) -> float:
+        """The longest turn."""
+        return max(self.gaps_s) * 1000
 
     def __str__(self) -> str:
         gaps = np.sort(np.array(self.gaps_s)) * 1000
@@ -190,6 +205,7 @@ def test_catching_up(pair: RedisPair, store: Store) -> None:
     took_s = uvloop.run(measure())
 
     print(f"\na log read from its start  {count / took_s:>9,.0f} records/s   {turns}   (limit 1 ms)")
+    assert turns.longest_ms < 1.0
 
 
 @pytest.mark.parametrize("rate", [10_000, 100_000])
@@ -222,6 +238,8 @@ def test_keeping_up(pair: RedisPair, rate: int) -> None:
         f"\n{written:>9,.0f} records/s written, read within {took_s:.1f} of {seconds} s   "
         f"{share:.2f} of a core   {turns}   (limits 0.5 of a core, 1 ms)"
     )
+    assert share < 0.5
+    assert turns.longest_ms < 1.0
 
 
 def test_freshness_check() -> None:
