@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,27 +23,34 @@ from precompute.view_rows import Block, Rows, lost
 from precompute.views import KINDS, Field
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _Run:
-    """Neighbouring numeric fields of one view that fill neighbouring columns."""
+    """Neighbouring numeric fields of one view that fill neighbouring columns.
+
+    What follows from the fields is worked out once: for a single key it would take longer than the model does.
+    """
 
     view: int
     fields: tuple[Field, ...]
     offset: int
     kind: str
 
-    @property
+    @cached_property
     def elements(self) -> int:
         return sum(f.size for f in self.fields)
 
-    @property
+    @cached_property
     def end(self) -> int:
         return self.offset + self.elements * KINDS[self.kind]
+
+    @cached_property
+    def has_vectors(self) -> bool:
+        return any(f.shape for f in self.fields)
 
     def read(self, block: Block, dtype: str) -> Array:
         # A copy, because the policies write into it.
         values = block.bytes[:, self.offset : self.end].copy().view(self.kind)
-        if not block.complete or any(f.shape for f in self.fields):
+        if not block.complete or self.has_vectors:
             at = 0
             for field in self.fields:
                 block.judge(field, values[:, at : at + field.size])
@@ -77,7 +85,7 @@ class _Context:
 _Piece = _Run | _Text | _Context
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _Input:
     """One input of the model: what is put side by side in it, and the tensor it wants."""
 
@@ -89,9 +97,13 @@ class _Input:
     def dtype(self) -> str:
         return "object" if self.tensor.dtype == "string" else self.tensor.dtype
 
+    @cached_property
+    def elements(self) -> int:
+        return sum(p.elements for p in self.pieces)
+
     def fill(self, arrays: Sequence[Array], blocks: Sequence[Block], good: NDArray[np.intp]) -> Array:
         """The tensor for the good keys, from one array for each piece."""
-        out = np.empty((len(good), sum(p.elements for p in self.pieces)), self.dtype)
+        out = np.empty((len(good), self.elements), self.dtype)
         at = 0
         with np.errstate(over="ignore"):  # A double beyond float32 becomes infinity, as in every float32 model.
             for piece, values in zip(self.pieces, arrays, strict=True):
