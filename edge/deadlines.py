@@ -11,8 +11,8 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
-#: Waits end up to 5 ms late; budgets are hundreds of them.
-_TICKS_PER_S = 200
+#: Waits end up to 1 ms late.
+_TICKS_PER_S = 1000
 
 
 class Deadlines:
@@ -28,13 +28,16 @@ class Deadlines:
             deadline: event-loop time.
 
         Raises:
-            TimeoutError: it brought nothing in time.
+            TimeoutError: it brought nothing in time, or the time is over already.
         """
+        loop = asyncio.get_running_loop()
+        if loop.time() >= deadline:
+            raise TimeoutError
         tick = int(deadline * _TICKS_PER_S) + 1
         waiting = self._waiting.get(tick)
         if waiting is None:
             waiting = self._waiting[tick] = set()
-            asyncio.get_running_loop().call_at(tick / _TICKS_PER_S, self._end, tick)
+            loop.call_at(tick / _TICKS_PER_S, self._end, tick)
         waiting.add(future)
         try:
             return await future
