@@ -31,7 +31,7 @@ class Deadlines:
             TimeoutError: it brought nothing in time, or the time is over already.
         """
         loop = asyncio.get_running_loop()
-        if loop.time() >= deadline:
+        if loop.time() >= deadline and not future.done():
             raise TimeoutError
         tick = int(deadline * _TICKS_PER_S) + 1
         waiting = self._waiting.get(tick)
