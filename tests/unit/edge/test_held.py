@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import gc
 import tracemalloc
+from collections.abc import Callable
 
 import pytest
 
 from edge.held import Held, hold
 from edge.memory import Memory
 from precompute.entry import Entry
-from precompute.freshness import Verdict
+from precompute.freshness import Freshness, Verdict
 from precompute.predictions import lifetime_ms
 from tests.unit.edge.rig import EPOCH, NOW_MS, Rig, at
 
@@ -119,3 +120,27 @@ def test_what_an_entry_takes_in_memory_is_what_is_accounted_for() -> None:
     tracemalloc.stop()
 
     assert 0.8 < took / memory.bytes < 1.2
+
+
+@pytest.mark.parametrize(
+    "learn",
+    [
+        lambda f: f.tables["thing"].note(b"a", at(1)),
+        lambda f: f.tables["thing"].note_all([(b"%d-0" % (NOW_MS + 1), [b"e", b"a"])]),
+        lambda f: f.tables["place"].raise_floor(at(1)),
+        lambda f: f.tables["thing"].restart(floor=at(1), position=0),
+        lambda f: f.begin(EPOCH + 1),
+        lambda f: setattr(f, "epoch", None),
+    ],
+    ids=["a change", "changes", "a floor", "a restart", "another history", "no history"],
+)
+def test_a_verdict_is_remembered_only_while_nothing_is_learned(learn: Callable[[Freshness], object]) -> None:
+    """Whatever may make it another one makes it be looked up again."""
+    rig = Rig()
+    kept = held(rig)
+    before = [kept.verdict(rig.freshness), kept.verdict(rig.freshness)]
+
+    learn(rig.freshness)
+
+    assert before == [Verdict.FRESH] * 2
+    assert kept.verdict(rig.freshness) is not Verdict.FRESH

@@ -67,7 +67,7 @@ _ASK_HISTORY = "if not epoch == self._epoch == parse_epoch(before):"
 MUTATIONS = [
     Mutation("changes are not looked at", _VERDICT, "if slots[slot] > known:", "if False:"),
     Mutation("the floor is not looked at", _VERDICT, "if known < floors[slot >> bits]:", "if False:", first_seed=1400),
-    Mutation("replication ids are not compared", _VERDICT, "epoch != self.epoch or", "self.epoch is None or"),
+    Mutation("replication ids are not compared", _VERDICT, "epoch != self._epoch or", "self._epoch is None or"),
     Mutation("rows are read before the as-of", _PLAN, "*as_of_commands(self._logs), *reads", "*reads, *as_of_commands(self._logs)"),
     Mutation("the as-of is another log's", _PLAN, "as_of_commands(self._logs)", "as_of_commands(self._logs[::-1])"),
     Mutation("rows of another history are taken", _of(Predictor.as_of), "parse_epoch(replies[-1]) != as_of.epoch", "False", first_seed=3100),
