@@ -42,6 +42,8 @@ _UVICORNS = frozenset({b"connection", b"content-length", b"expect", b"te", b"tra
 _SPECIAL = _CONDITIONS | _UVICORNS
 #: A client that sends so much without ending its headers, or a line of a chunked body, is hung up on.
 _MAX_UNFINISHED_BYTES = 4 * MAX_HEADER_BYTES
+#: A packet of at most so many bytes holds no request that breaks a limit.
+_SMALL_BYTES = MAX_PATH_BYTES
 #: Answers to one packet that wait for the next write; so a client that does not read is noticed soon.
 _MAX_UNWRITTEN = 64
 _TOO_LARGE_START = b"HTTP/1.1 431 Request Header Fields Too Large\r\n"
@@ -82,6 +84,7 @@ class LaneProtocol(HttpToolsProtocol):
         self._in_lane = False
         self._answers: list[bytes] = []
         self._unfinished_bytes = 0
+        self._careful = False
         self._refusal: Callable[[], None] | None = None
         #: When bytes last came in; `hang_up_idle` looks at it, which spares a timer for each answer.
         self.seen_s = time.perf_counter()
@@ -89,7 +92,10 @@ class LaneProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Called by the event loop. Answers of one packet leave in one write."""
         self.seen_s = time.perf_counter()
-        self._unfinished_bytes += len(data)
+        size = len(data)
+        # A request that comes whole in one small packet cannot have too many bytes of headers.
+        self._careful = size > _SMALL_BYTES or self._unfinished_bytes > 0 or self.url != b""
+        self._unfinished_bytes += size
         super().data_received(data)
         if self._answers:
             self._flush()
@@ -130,11 +136,13 @@ class LaneProtocol(HttpToolsProtocol):
             (cycle is None or cycle.response_complete)
             and parser.get_method() == b"GET"
             and parser.get_http_version() == "1.1"
-            and len(self.url) <= MAX_PATH_BYTES
             and not self.flow.write_paused
-            and not self.transport.is_closing()
-            and sum([len(name) + len(value) for name, value in self._fields]) <= MAX_HEADER_BYTES
+            and not (self._careful and self._is_long())
         )
+
+    def _is_long(self) -> bool:
+        headers = sum([len(name) + len(value) for name, value in self._fields])
+        return len(self.url) > MAX_PATH_BYTES or headers > MAX_HEADER_BYTES
 
     def _take_short_cut(self) -> None:
         app, scope = type(self).short_cut, short_scope(self.url, self._fields)
