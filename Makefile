@@ -14,10 +14,10 @@ TESTS := tests/unit tests/integration tests/acceptance tests/faults
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test unit lint types bench constraints clean
+.PHONY: help setup demo test unit lint types bench bench-core constraints clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(DEV_STAMP) ## Make .venv with everything to use and to develop nearcast
 
@@ -38,7 +38,10 @@ lint: $(DEV_STAMP) ## Check style, format and the direction of imports
 types: $(DEV_STAMP) ## Check types, strictly
 	$(BIN)/mypy
 
-bench: $(DEV_STAMP) ## Measure speed and memory on this machine
+bench: $(DEV_STAMP) ## Measure speed beside nginx, Varnish, webdis and a tutorial, e.g. make bench ARGS="--json FILE"
+	@$(BIN)/python -m tests.bench $(ARGS)
+
+bench-core: $(DEV_STAMP) ## Measure precomputing, refreshing and memory on this machine
 	$(BIN)/pytest -m bench -s tests/bench
 
 constraints: ## Pin the newest versions that fit together (makes a fresh environment for it)

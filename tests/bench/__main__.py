@@ -1,0 +1,100 @@
+"""`python -m tests.bench`: everything that nearcast promises about speed, beside what else could be used.
+
+Servers are pinned to one core and the load to the other. Capacity is wrk's, the median of some runs over 10,000 keys;
+latencies come from an open loop. Compare ratios from one run; on a machine that others use, run it again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+from tests.bench import latency, node
+from tests.bench.chart import bars
+from tests.bench.contest import Contest
+from tests.bench.figures import Figures
+from tests.bench.world import World
+
+HOT, SHELF, COLD = 10_000, 100_000, 40_000
+#: What each of ours is held against, and the least ratio.
+TARGETS: dict[str, list[tuple[str, float | None]]] = {
+    "nearcast, memory": [
+        ("nginx return 200", 0.6),
+        ("nginx + Lua, shared dict", 1.0),
+        ("webdis", 2.2),
+        ("Varnish, hit", None),
+        ("Starlette route", 5.0),
+        ("Starlette route, no log", None),
+        ("tutorial, hit", 20.0),
+        ("nearcast, memory, lane off", None),
+    ],
+    "nearcast, replica": [("webdis", 0.6), ("nginx + Lua to Redis", 0.7), ("tutorial, hit", 5.0)],
+    "nearcast, live": [("tutorial, miss", 6.0)],
+}
+
+
+def main() -> int:
+    """Measures, prints a table, and writes what was asked for."""
+    options = _options()
+    if (os.cpu_count() or 1) < 2:
+        print("needs two cores: one for the server and one for the load", file=sys.stderr)
+        return 2
+    figures = Figures()
+    with (
+        tempfile.TemporaryDirectory(prefix="nearcast-bench-") as directory,
+        World.make(Path(directory), hot=HOT, shelf=SHELF, cold=COLD) as world,
+    ):
+        contest = Contest(world, options.seconds, options.runs)
+        contest.run()
+        _compare(contest, figures)
+        if own := contest.per_s("nearcast, memory"):
+            latency.memory_hits(world, figures, capacity_per_s=own, seconds=options.seconds, runs=options.runs)
+        latency.mixed(world, figures, seconds=options.seconds, runs=options.runs)
+        node.cold_callers(world, figures)
+        node.warm_start(world, figures)
+    if options.json:
+        figures.write(options.json)
+    options.svg.write_text(bars("Requests per second on one core, 32 connections", _groups(contest)))
+    missed = [row for row in figures.rows if row.holds is False]
+    print(f"\n{len(figures.rows)} figures, {len(missed)} missed; chart: {options.svg}")
+    return 0
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows there")
+    parser.add_argument("--svg", type=Path, metavar="FILE", default=Path("bench.svg"), help="the chart (bench.svg)")
+    parser.add_argument("--seconds", type=float, default=3.0, help="of each run (3)")
+    parser.add_argument("--runs", type=int, default=3, help="of each figure, whose median counts (3)")
+    return parser.parse_args()
+
+
+def _compare(contest: Contest, figures: Figures) -> None:
+    print()
+    for ours, others in TARGETS.items():
+        for name, at_least in others:
+            figures.against(
+                f"{ours}, c=32",
+                contest.per_s(ours),
+                "requests/s",
+                name,
+                contest.per_s(name),
+                at_least=at_least,
+                note=contest.missing.get(name, ""),
+            )
+
+
+def _groups(contest: Contest) -> list[tuple[str, list[tuple[str, float]]]]:
+    works = {
+        "A hit in memory": [name for name, _ in TARGETS["nearcast, memory"]] + ["nearcast, memory"],
+        "A hit in Redis": [name for name, _ in TARGETS["nearcast, replica"]] + ["nearcast, replica"],
+        "Computed on demand": ["nearcast, live", "tutorial, miss"],
+    }
+    return [(work, [(n, it.per_s) for n in names if (it := contest.found.get(n))]) for work, names in works.items()]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

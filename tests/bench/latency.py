@@ -1,0 +1,113 @@
+"""Latency at a constant arrival rate, counted from when a request was due."""
+
+from __future__ import annotations
+
+import os
+import random
+import statistics
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from deploy.bench.generator import Generator
+from deploy.bench.latencies import Outcome
+from tests.bench.cores import LOAD_CORE
+from tests.bench.figures import Figures, Row
+from tests.bench.world import EdgeUnderTest, World, requests, targets
+
+CONNECTIONS = 64
+REWRITES_PER_S = 50_000
+#: Of a hundred requests, how many keys nobody has asked this edge for before: with an entry, and without one.
+REPLICA_SHARE, LIVE_SHARE = 9, 1
+
+
+@contextmanager
+def on_load_core() -> Iterator[None]:
+    """This process generates the load meanwhile."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {LOAD_CORE})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+def memory_hits(world: World, figures: Figures, *, capacity_per_s: float, seconds: float, runs: int) -> None:
+    """Hits at 60 % of what the edge can do."""
+    with world.edge() as edge, on_load_core():
+        generator = _generator(edge, targets(world.hot))
+        generator.closed_loop(2.0)
+        found = [generator.open_loop(seconds, 0.6 * capacity_per_s) for _ in range(runs)]
+    work = "memory hit, open loop at 60 %"
+    _rows(figures, work, found, f"{0.6 * capacity_per_s:,.0f}/s", [(0.99, "p99", 1.0), (0.999, "p99.9", 5.0)])
+
+
+def mixed(world: World, figures: Figures, *, seconds: float, runs: int) -> None:
+    """90 of memory, 9 of the replica and 1 live, at 50 % of what the edge can do of that; then beside a job."""
+    mix = Mix(world)
+    with on_load_core():
+        with world.edge() as edge:
+            mix.warm(edge)
+            capacity_per_s = _generator(edge, mix.paths()).closed_loop(seconds).per_s
+        rate = capacity_per_s / 2
+        alone = mix.measured(rate, seconds, runs)
+        job = world.rewriting(REWRITES_PER_S)
+        try:
+            beside = mix.measured(rate, seconds, runs)
+        finally:
+            job.kill()
+            job.wait()
+    quiet = _rows(figures, "mix 90/9/1, open loop at 50 %", alone, f"{rate:,.0f}/s", [(0.99, "p99", 5.0)])
+    work = f"mix while a job writes {REWRITES_PER_S:,} keys/s"
+    busy = _rows(figures, work, beside, f"{rate:,.0f}/s", [(0.99, "p99", 5.0)])
+    figures.add(Row(work=work, figure=busy, unit="ms p99", anchor="without the job", ratio=busy / quiet, at_most=1.5))
+
+
+class Mix:
+    """Requests of three kinds, at random, from keys that each run of an edge sees for the first time."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._random = random.Random(0)
+        self._cold = iter(world.cold)
+
+    def warm(self, edge: EdgeUnderTest) -> None:
+        """Brings the hot keys into memory."""
+        outcome = _generator(edge, targets(self._world.hot)).closed_loop(1.5)
+        assert outcome.tiers["memory"] > len(self._world.hot), outcome.tiers
+
+    def paths(self) -> list[str]:
+        """As many as there are keys on the shelf for."""
+        names = []
+        for shelved in self._world.shelf:
+            part = [shelved, *self._random.choices(self._world.hot, k=90 // REPLICA_SHARE)]
+            if self._random.random() < LIVE_SHARE / REPLICA_SHARE and (cold := next(self._cold, None)):
+                part.append(cold)
+            self._random.shuffle(part)
+            names += part
+        return targets(names)
+
+    def measured(self, rate_per_s: float, seconds: float, runs: int) -> list[Outcome]:
+        """One edge for each run, so that what is on the shelf is in no memory."""
+        found = []
+        for _ in range(runs):
+            with self._world.edge() as edge:
+                self.warm(edge)
+                found.append(_generator(edge, self.paths()).open_loop(seconds, rate_per_s))
+        return found
+
+
+def _generator(edge: EdgeUnderTest, paths: Sequence[str]) -> Generator:
+    return Generator("127.0.0.1", edge.running.port, requests(paths), CONNECTIONS)
+
+
+def _rows(
+    figures: Figures, work: str, found: list[Outcome], note: str, limits: Sequence[tuple[float, str, float]]
+) -> float:
+    """A row for each percentile; the first one's figure."""
+    assert not sum(outcome.failed() for outcome in found), [outcome.statuses for outcome in found]
+    values = [statistics.median(outcome.ms(share)[0] for outcome in found) for share, _, _ in limits]
+    for value, (_, name, at_most) in zip(values, limits, strict=True):
+        figures.add(Row(work=work, figure=value, unit=f"ms {name}", at_most=at_most, note=note))
+    tiers = sum((outcome.tiers for outcome in found[1:]), found[0].tiers)
+    print(f"         tiers: {dict(tiers)}", flush=True)
+    return values[0]

@@ -1,0 +1,77 @@
+"""Capacity, measured by wrk: as many requests as are answered, on some connections, spread over all keys."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import statistics
+import subprocess
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass
+from pathlib import Path
+
+from tests.bench.cores import LOAD_CORE, Missing, Running, pinned
+
+# The requests are made before the clock starts, so that the load generator is not what is measured.
+_SCRIPT = """
+local requests, at = {}, 0
+function init()
+  for target in io.lines("TARGETS") do
+    requests[#requests + 1] = "GET " .. target .. " HTTP/1.1\\r\\nHost: 127.0.0.1\\r\\n\\r\\n"
+  end
+end
+function request()
+  at = at % #requests + 1
+  return requests[at]
+end
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Capacity:
+    """The median of some runs.
+
+    Attributes:
+        cpu_us: processor time that the server took for one request; what is comparable when others use the machine.
+    """
+
+    per_s: float
+    p99_ms: float
+    cpu_us: float
+
+
+def capacity(
+    directory: Path, server: Running, targets: Sequence[str], *, connections: int, seconds: float, runs: int
+) -> Capacity:
+    """Requests answered with 200 per second.
+
+    Raises:
+        Missing: wrk is not installed.
+        AssertionError: something else was answered.
+    """
+    program = shutil.which("wrk")
+    if program is None:
+        raise Missing("wrk is not installed")
+    listed, script = directory / "targets.txt", directory / "wrk.lua"
+    listed.write_text("".join(f"{target}\n" for target in targets))
+    script.write_text(_SCRIPT.replace("TARGETS", str(listed)))
+    argv = [program, "-t1", f"-c{connections}", "--latency", "-s", str(script), f"http://127.0.0.1:{server.port}"]
+    # Once without counting: everything is warm then.
+    _run([*argv, "-d1s"], server)
+    found = [_run([*argv, f"-d{seconds:g}s"], server) for _ in range(runs)]
+    return Capacity(*(statistics.median(column) for column in zip(*map(astuple, found), strict=True)))
+
+
+def _run(argv: Sequence[str], server: Running) -> Capacity:
+    began_s = server.cpu_s()
+    said = subprocess.run(pinned(LOAD_CORE, argv), capture_output=True, text=True, check=True).stdout
+    used_s = server.cpu_s() - began_s
+    assert "Non-2xx" not in said, said
+    assert "Socket errors" not in said, said
+    rate, count = re.search(r"Requests/sec:\s+([\d.]+)", said), re.search(r"(\d+) requests in", said)
+    p99 = re.search(r"99%\s+([\d.]+)(us|ms|s)", said)
+    assert rate, said
+    assert count, said
+    assert p99, said
+    p99_ms = float(p99[1]) * {"us": 0.001, "ms": 1.0, "s": 1000.0}[p99[2]]
+    return Capacity(float(rate[1]), p99_ms, used_s / int(count[1]) * 1e6)
