@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from deploy.cli import audit, check, dead, features, get, hot, invalidate, jobs, model, serve, up, why
+from deploy.cli import audit, bench, check, dead, features, get, hot, invalidate, jobs, model, serve, up, why
 from deploy.cli.invocation import Invocation
 
 #: Options that mean the same for every command, and are therefore understood before and behind its name.
@@ -91,6 +91,7 @@ app.add_typer(dead.group, name="dead")
 hot.register(app)
 invalidate.register(app)
 audit.register(app)
+bench.register(app)
 get.register(app)
 why.register(app)
 up.register(app)
