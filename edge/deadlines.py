@@ -7,12 +7,15 @@ them are cancelled again.
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import Any, TypeVar
 
 T = TypeVar("T")
 
 #: Waits end up to 1 ms late.
 _TICKS_PER_S = 1000
+#: Marks our cancellations; anybody else's are handed on.
+_OVER = "the time is over"
 
 
 class Deadlines:
@@ -25,26 +28,31 @@ class Deadlines:
         """What the future brings, which must be the caller's own: it fails when the time is over.
 
         Args:
-            deadline: event-loop time.
+            deadline: event-loop time, which is that of the monotonic clock.
 
         Raises:
             TimeoutError: it brought nothing in time, or the time is over already.
         """
-        loop = asyncio.get_running_loop()
-        if loop.time() >= deadline and not future.done():
+        # uvloop's clock stands still for a turn of the loop, and a budget may be shorter than that.
+        if time.monotonic() >= deadline and not future.done():
+            future.cancel()
             raise TimeoutError
         tick = int(deadline * _TICKS_PER_S) + 1
         waiting = self._waiting.get(tick)
         if waiting is None:
             waiting = self._waiting[tick] = set()
-            loop.call_at(tick / _TICKS_PER_S, self._end, tick)
+            asyncio.get_running_loop().call_at(tick / _TICKS_PER_S, self._end, tick)
         waiting.add(future)
         try:
             return await future
+        except asyncio.CancelledError as cancelled:
+            if cancelled.args == (_OVER,):
+                raise TimeoutError from None
+            raise
         finally:
             waiting.discard(future)
 
     def _end(self, tick: int) -> None:
         for future in self._waiting.pop(tick):
-            if not future.done():
-                future.set_exception(TimeoutError())
+            # Cancelled rather than failed: a shield expects nothing else of its outer future.
+            future.cancel(_OVER)
