@@ -20,10 +20,14 @@ _PREFIX = PREFIX.encode()
 _PREFIX_BYTES = len(_PREFIX)
 _START = b"HTTP/1.1 200 OK\r\n"
 #: What may mean something else in a query than behind the `?` of a key: escapes, and parameters of the request.
-_NOT_IN_KEYS = (b"~", b"variant=", b"budget_ms=")
+_NOT_IN_KEYS = ("~", "variant=", "budget_ms=")
 
 #: `Server-Timing` for 0 to 999 µs; formatting a number for each hit would cost more than finding it.
 _TIMING = [b"server-timing: memory;dur=%.3f\r\n" % (us / 1000) for us in range(1000)]
+
+
+#: Targets whose meaning is remembered: 7 MB, and 0.6 of 3.5 µs a hit.
+_REMEMBERED = 1 << 14
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +39,15 @@ class _Served:
     max_age_s: float
     count: Callable[[str], None]
     observe: Callable[[float], None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Meaning:
+    """What a target asks for: the entry's name in memory, and the key."""
+
+    served: _Served
+    name: str
+    key: str
 
 
 class HitDoor:
@@ -53,7 +66,8 @@ class HitDoor:
         self._serving = serving
         self._stats = stats
         self._counter = counter
-        self._served: dict[bytes, _Served] = {}
+        self._served: dict[str, _Served] = {}
+        self._meanings: dict[bytes, _Meaning] = {}
         self._second = 0
         self._start = b""
 
@@ -62,40 +76,49 @@ class HitDoor:
 
         A key that is not spelled canonically is not found here and takes the plain way.
         """
-        if not target.startswith(_PREFIX):
-            return None
-        name, _, key = target[_PREFIX_BYTES:].partition(b"/")
-        served = self._served.get(name)
-        if served is None or served.generation != self._serving.generation:
-            served = self._learn(name)
-            if served is None:
+        meaning = self._meanings.get(target)
+        if meaning is None or meaning.served.generation != self._serving.generation:
+            meaning = self._read(target)
+            if meaning is None:
                 return None
-        if not key.isascii() or (b"?" in key and any(mark in key for mark in _NOT_IN_KEYS)):
-            return None
-        text = key.decode()
         now_ms = self._now_ns() // 1_000_000
-        held = self._ladder.hit(served.prefix + text, now_ms)
+        held = self._ladder.hit(meaning.name, now_ms)
         if held is None:
             return None
-        served.count(text)
+        served = meaning.served
+        served.count(meaning.key)
         took_s = time.perf_counter() - arrived_s
         served.observe(took_s)
         return self._response(served, held, now_ms, took_s)
 
-    def _learn(self, name: bytes) -> _Served | None:
+    def _read(self, target: bytes) -> _Meaning | None:
+        if not target.startswith(_PREFIX) or not target.isascii():
+            return None
+        model, _, key = target[_PREFIX_BYTES:].decode().partition("/")
+        served = self._served.get(model)
+        if served is None or served.generation != self._serving.generation:
+            served = self._learn(model)
+        if served is None or ("?" in key and any(mark in key for mark in _NOT_IN_KEYS)):
+            return None
+        meaning = _Meaning(served, served.prefix + key, key)
+        if meaning.name in self._ladder.memory:
+            if len(self._meanings) >= _REMEMBERED:
+                self._meanings.clear()
+            self._meanings[target] = meaning
+        return meaning
+
+    def _learn(self, model: str) -> _Served | None:
         """Called again for every request of a model that is not served; only served ones are remembered."""
-        model = name.decode("ascii", "replace")
         version = self._serving.default_version(model)
         if version is None:
-            self._served.pop(name, None)
+            self._served.pop(model, None)
             return None
-        histogram = self._stats.histogram(model, Tier.MEMORY)
-        served = self._served[name] = _Served(
+        served = self._served[model] = _Served(
             self._serving.generation,
             entry_prefix(model, version),
             self._serving.project.model(model).policy.max_age_s,
             self._counter(model),
-            histogram.observe,
+            self._stats.histogram(model, Tier.MEMORY).observe,
         )
         return served
 

@@ -18,6 +18,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from httptools import HttpParserError, HttpParserUpgrade
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -96,7 +97,13 @@ class LaneProtocol(HttpToolsProtocol):
         # A request that comes whole in one small packet cannot have too many bytes of headers.
         self._careful = size > _SMALL_BYTES or self._unfinished_bytes > 0 or self.url != b""
         self._unfinished_bytes += size
-        super().data_received(data)
+        try:
+            self.parser.feed_data(data)
+        except HttpParserError:
+            self.send_400_response("Invalid HTTP request received.")
+            return
+        except HttpParserUpgrade:
+            pass  # Nobody here speaks anything else; what was asked is answered, and that was the last of it.
         if self._answers:
             self._flush()
         if self._unfinished_bytes > _MAX_UNFINISHED_BYTES and not self.transport.is_closing():

@@ -69,6 +69,9 @@ class Memory(Generic[V]):
     def __len__(self) -> int:
         return len(self._nodes)
 
+    def __contains__(self, key: str) -> bool:
+        return key in self._nodes
+
     def get(self, key: str) -> V | None:
         """The value, counted as a hit."""
         node = self._nodes.get(key)

@@ -426,7 +426,7 @@ class TestSupport:
         """If this fails, an upgrade of uvicorn has changed what the lane relies on: edges fall back to plain ASGI."""
         assert await lane_is_supported()
 
-    @pytest.mark.parametrize("name", ["on_message_begin", "on_headers_complete", "send_400_response", "data_received"])
+    @pytest.mark.parametrize("name", ["on_message_begin", "on_headers_complete", "send_400_response", "on_header"])
     async def test_a_method_that_is_gone_is_noticed(self, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
         """Before anybody is served."""
         monkeypatch.delattr(HttpToolsProtocol, name)
