@@ -17,6 +17,7 @@ from edge.api.admin import INVALIDATE, Invalidate
 from edge.api.guard import Guard
 from edge.api.predict import PREFIX, Predict
 from edge.api.why import WHY, Why
+from edge.fetch import Fetch
 from edge.follower import BLOCK_MS, Follower
 from edge.held import Held
 from edge.hit import HitDoor
@@ -125,9 +126,10 @@ class Edge:
         """What answers below HTTP routes."""
         return HitDoor(self.ladder, self.serving, self.stats, self.hot.counter)
 
-    def short_cut(self) -> ASGIApp:
+    def short_cut(self, hits: HitDoor) -> ASGIApp:
         """What answers GETs of predictions, without routes."""
-        return Guard(Predict(self.ladder, self.serving, self.stats, self.settings, self.hot.count))
+        predict = Predict(self.ladder, self.serving, self.stats, self.settings, self.hot.count)
+        return Fetch(hits, self.ladder, self.serving, self.stats, predict, self.settings.budget_ms)
 
     def application(self) -> ASGIApp:
         """The HTTP doors."""

@@ -31,9 +31,10 @@ _REMEMBERED = 1 << 14
 
 
 @dataclass(frozen=True, slots=True)
-class _Served:
+class Served:
     """What follows from a model's name while nothing else is published."""
 
+    model: str
     generation: int
     prefix: str
     max_age_s: float
@@ -42,10 +43,10 @@ class _Served:
 
 
 @dataclass(frozen=True, slots=True)
-class _Meaning:
+class Meaning:
     """What a target asks for: the entry's name in memory, and the key."""
 
-    served: _Served
+    served: Served
     name: str
     key: str
 
@@ -66,8 +67,8 @@ class HitDoor:
         self._serving = serving
         self._stats = stats
         self._counter = counter
-        self._served: dict[str, _Served] = {}
-        self._meanings: dict[bytes, _Meaning] = {}
+        self._served: dict[str, Served] = {}
+        self._meanings: dict[bytes, Meaning] = {}
         self._second = 0
         self._start = b""
 
@@ -76,11 +77,9 @@ class HitDoor:
 
         A key that is not spelled canonically is not found here and takes the plain way.
         """
-        meaning = self._meanings.get(target)
-        if meaning is None or meaning.served.generation != self._serving.generation:
-            meaning = self._read(target)
-            if meaning is None:
-                return None
+        meaning = self.meaning(target)
+        if meaning is None:
+            return None
         now_ms = self._now_ns() // 1_000_000
         held = self._ladder.hit(meaning.name, now_ms)
         if held is None:
@@ -89,9 +88,18 @@ class HitDoor:
         served.count(meaning.key)
         took_s = time.perf_counter() - arrived_s
         served.observe(took_s)
-        return self._response(served, held, now_ms, took_s)
+        ttl_s = (held.fresh_until_ms - now_ms) // 1000
+        timing = _TIMING[int(took_s * 1_000_000) if took_s < 0.000999 else 999]
+        return self._head(now_ms, timing, b"nearcast-memory; hit; ttl=%d" % ttl_s, served, held)
 
-    def _read(self, target: bytes) -> _Meaning | None:
+    def meaning(self, target: bytes) -> Meaning | None:
+        """What a target asks for, if it is a key of a model that is served; the key may be no canonical one."""
+        meaning = self._meanings.get(target)
+        if meaning is not None and meaning.served.generation == self._serving.generation:
+            return meaning
+        return self._read(target)
+
+    def _read(self, target: bytes) -> Meaning | None:
         if not target.startswith(_PREFIX) or not target.isascii():
             return None
         model, _, key = target[_PREFIX_BYTES:].decode().partition("/")
@@ -100,20 +108,21 @@ class HitDoor:
             served = self._learn(model)
         if served is None or ("?" in key and any(mark in key for mark in _NOT_IN_KEYS)):
             return None
-        meaning = _Meaning(served, served.prefix + key, key)
+        meaning = Meaning(served, served.prefix + key, key)
         if meaning.name in self._ladder.memory:
             if len(self._meanings) >= _REMEMBERED:
                 self._meanings.clear()
             self._meanings[target] = meaning
         return meaning
 
-    def _learn(self, model: str) -> _Served | None:
+    def _learn(self, model: str) -> Served | None:
         """Called again for every request of a model that is not served; only served ones are remembered."""
         version = self._serving.default_version(model)
         if version is None:
             self._served.pop(model, None)
             return None
-        served = self._served[model] = _Served(
+        served = self._served[model] = Served(
+            model,
             self._serving.generation,
             entry_prefix(model, version),
             self._serving.project.model(model).policy.max_age_s,
@@ -122,17 +131,22 @@ class HitDoor:
         )
         return served
 
-    def _response(self, served: _Served, held: Held, now_ms: int, took_s: float) -> bytes:
+    def response(self, served: Served, held: Held, tier: Tier, cache_status: bytes, took_s: float) -> bytes:
+        """The response with an entry from another tier."""
+        timing = b"server-timing: %b;dur=%.3f\r\n" % (tier.encode(), took_s * 1000)
+        return self._head(self._now_ns() // 1_000_000, timing, cache_status, served, held)
+
+    def _head(self, now_ms: int, timing: bytes, cache_status: bytes, served: Served, held: Held) -> bytes:
         second = now_ms // 1000
         if second != self._second:
             self._second = second
-            self._start = b"%sdate: %s\r\n" % (_START, formatdate(second, usegmt=True).encode())
-        fresh_s = (held.fresh_until_ms - now_ms) // 1000
+            self._start = b"%bdate: %b\r\n" % (_START, formatdate(second, usegmt=True).encode())
         age_s = (now_ms - held.computed_ms) // 1000
-        return b"%b%bcache-status: nearcast-memory; hit; ttl=%d\r\nage: %d\r\n%b" % (
+        fresh_s = (held.fresh_until_ms - now_ms) // 1000
+        return b"%b%bcache-status: %b\r\nage: %d\r\n%b" % (
             self._start,
-            _TIMING[int(took_s * 1_000_000) if took_s < 0.000999 else 999],
-            fresh_s,
+            timing,
+            cache_status,
             age_s if age_s > 0 else 0,
             (held.wire or _keep(held)) if fresh_s >= served.max_age_s else _tail(held, fresh_s),
         )

@@ -152,7 +152,7 @@ class LaneProtocol(HttpToolsProtocol):
         return len(self.url) > MAX_PATH_BYTES or headers > MAX_HEADER_BYTES
 
     def _take_short_cut(self) -> None:
-        app, scope = type(self).short_cut, short_scope(self.url, self._fields)
+        app, scope = type(self).short_cut, short_scope(self.url, self._fields, conditional=self._conditional)
         if app is None or scope is None:
             self._go_plain()
             return

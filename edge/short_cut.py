@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _PREFIX = PREFIX.encode()
+#: What stands in the scope beside what ASGI knows: the target as it came, whether a header may want something else than
+#: a plain answer, and what writes a whole response as it is.
+TARGET, CONDITIONAL, RAW = "nearcast.target", "nearcast.conditional", "nearcast.raw"
 
 
 class _NeverWaited:
@@ -41,6 +44,7 @@ class ShortCycle:
 
     def __init__(self, lane: LaneProtocol, scope: Scope) -> None:
         self.scope = scope
+        scope[RAW] = self._write
         self.keep_alive = True
         self.disconnected = self.response_started = self.response_complete = False
         self._lane = lane
@@ -63,24 +67,27 @@ class ShortCycle:
         if message["type"] == "http.response.start":
             self._start = message
             return
+        headers = [*self._lane.server_state.default_headers, *self._start["headers"]]
+        parts = [b"%b: %b\r\n" % header for header in headers]
+        await self._write(b"".join((STATUS_LINE[self._start["status"]], *parts, b"\r\n", message["body"])))
+
+    async def _write(self, response: bytes) -> None:
         lane = self._lane
         if lane.flow.write_paused:
             await lane.flow.drain()
         if self.disconnected or self.response_complete:
             return
         self.response_started = True
-        headers = [*lane.server_state.default_headers, *self._start["headers"]]
         if not self.keep_alive:
-            headers.append((b"connection", b"close"))
-        parts = [b"%b: %b\r\n" % header for header in headers]
-        lane.transport.write(b"".join((STATUS_LINE[self._start["status"]], *parts, b"\r\n", message["body"])))
+            response = response.replace(b"\r\n", b"\r\nconnection: close\r\n", 1)
+        lane.transport.write(response)
         self.response_complete = True
         if not self.keep_alive:
             lane.transport.close()
         lane.on_response_complete()
 
 
-def short_scope(target: bytes, fields: list[tuple[bytes, bytes]]) -> Scope | None:
+def short_scope(target: bytes, fields: list[tuple[bytes, bytes]], *, conditional: bool) -> Scope | None:
     """What the application needs to know of a GET; None if its target is not that of a prediction as it stands."""
     if not target.startswith(_PREFIX) or not target.isascii() or b"#" in target:
         return None
@@ -93,4 +100,6 @@ def short_scope(target: bytes, fields: list[tuple[bytes, bytes]]) -> Scope | Non
         "raw_path": path,
         "query_string": query,
         "headers": fields,
+        TARGET: target,
+        CONDITIONAL: conditional,
     }

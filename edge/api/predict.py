@@ -82,13 +82,14 @@ class Predict:
             else:
                 await self._one(scope, send, parse_one(scope, segments), began, head=head)
         except NearcastError as error:
-            self._failed(model, error)
+            self.failed(model, error)
             await send_problem(send, error, head=head)
         except Exception:
             self._stats.failed(model, 500)
             raise
 
-    def _failed(self, model: str, error: NearcastError) -> None:
+    def failed(self, model: str, error: NearcastError) -> None:
+        """Counts a request that got no prediction."""
         status = status_of(error)
         self._stats.failed(model, status)
         if status == 500:
@@ -123,7 +124,7 @@ class Predict:
                 key: Key = model.parse_key(text, request.context)
                 answer = await self._ladder.answer(Ask(predictor, key, deadline))
             except NearcastError as error:
-                self._failed(model.name, error)
+                self.failed(model.name, error)
                 return _problem_of(text, error)
             self._count(model.name, key.text)
             self._stats.answered(model.name, answer.tier, time.perf_counter() - began)
