@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -91,7 +91,16 @@ class Contest:
     def _tutorial(self, ttl_ms: str) -> Callable[[], AbstractContextManager[Running]]:
         directory = self.world.directory
         environment = {peers.REDIS: self.world.pair.primary_url, peers.MODEL: str(directory / "model.onnx")}
-        return lambda: peers.peer(directory, "tutorial", **environment, **{peers.TTL_MS: ttl_ms})
+
+        @contextmanager
+        def start() -> Iterator[Running]:
+            with (
+                self.world.primary_beside_server(),
+                peers.peer(directory, "tutorial", **environment, **{peers.TTL_MS: ttl_ms}) as it,
+            ):
+                yield it
+
+        return start
 
     def _starlette(self, *, access_log: bool) -> Callable[[], AbstractContextManager[Running]]:
         path = self.world.directory / "bodies.json"

@@ -128,6 +128,16 @@ class World:
         return {name: decode(value, identity("score", 1, "default", name)).body.decode() for name, value in pairs}
 
     @contextmanager
+    def primary_beside_server(self) -> Iterator[None]:
+        """The primary on the server's core, for a service that reads and writes one Redis next to it."""
+        process = self.pair.primary.process.pid
+        os.sched_setaffinity(process, {SERVER_CORE})
+        try:
+            yield
+        finally:
+            os.sched_setaffinity(process, {LOAD_CORE})
+
+    @contextmanager
     def edge(self, **settings: object) -> Iterator[EdgeUnderTest]:
         """An edge on the server's core, from the moment it is ready."""
         port = free_port()
