@@ -143,22 +143,23 @@ class HitDoor:
             self._start = b"%bdate: %b\r\n" % (_START, formatdate(second, usegmt=True).encode())
         age_s = (now_ms - held.computed_ms) // 1000
         fresh_s = (held.fresh_until_ms - now_ms) // 1000
-        return b"%b%bcache-status: %b\r\nage: %d\r\n%b" % (
+        return b"%b%bcache-status: %b\r\nage: %d\r\n%b%b" % (
             self._start,
             timing,
             cache_status,
             age_s if age_s > 0 else 0,
-            (held.wire or _keep(held)) if fresh_s >= served.max_age_s else _tail(held, fresh_s),
+            (held.wire or keep_headers(held)) if fresh_s >= served.max_age_s else _headers(held, fresh_s),
+            held.body,
         )
 
 
-def _keep(held: Held) -> bytes:
-    """The part of the response that stays the same until others may keep the answer less than their full time."""
-    held.wire = _tail(held, held.servable.model.policy.max_age_s)
+def keep_headers(held: Held) -> bytes:
+    """Keeps with the entry the headers that stay the same until others may keep it for less than their full time."""
+    held.wire = _headers(held, held.servable.model.policy.max_age_s)
     return held.wire
 
 
-def _tail(held: Held, fresh_s: float) -> bytes:
+def _headers(held: Held, fresh_s: float) -> bytes:
     headers = [
         (b"content-type", JSON),
         (b"cache-control", cache_control(held, int(fresh_s))),
@@ -166,4 +167,4 @@ def _tail(held: Held, fresh_s: float) -> bytes:
         *tag_headers(held),
         (b"content-length", b"%d" % len(held.body)),
     ]
-    return b"".join([b"%b: %b\r\n" % header for header in headers]) + b"\r\n" + held.body
+    return b"".join([b"%b: %b\r\n" % header for header in headers]) + b"\r\n"

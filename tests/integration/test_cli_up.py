@@ -159,8 +159,7 @@ def test_a_part_that_dies_is_started_again(stack: psutil.Process, terminal: Term
     after = wait_until(lambda: (found := part(stack, "worker")) and found.pid != before.pid, 20)
     assert after
     assert any(line.startswith("nearcast") and "worker was ended" in line for line in terminal.lines())
-    names = {line.partition(" |")[0].strip() for line in terminal.lines() if " |" in line}
-    assert names >= PARTS
+    wait_until(lambda: {line.partition(" |")[0].strip() for line in terminal.lines() if " |" in line} >= PARTS, 20)
 
 
 def test_ctrl_c_leaves_nothing_running(stack: psutil.Process, terminal: Terminal) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from edge.held import Held, hold
+from edge.hit import keep_headers
 from edge.memory import Memory
 from precompute.entry import Entry
 from precompute.freshness import Freshness, Verdict
@@ -114,7 +115,9 @@ def test_what_an_entry_takes_in_memory_is_what_is_accounted_for() -> None:
 
     for i in range(count):
         key = f"thing-number-{i:06}:p"
-        memory.put(f"p:score:1:{key}", held(rig, key, as_of_ms=i, body=b"%150d" % i))
+        entry = held(rig, key, as_of_ms=i, body=b"%150d" % i)
+        keep_headers(entry)
+        memory.put(f"p:score:1:{key}", entry)
     gc.collect()
     took = tracemalloc.get_traced_memory()[0] - began
     tracemalloc.stop()
