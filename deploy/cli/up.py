@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,7 +12,6 @@ from deploy.cli.invocation import Invocation, checked_store, invocation
 from deploy.cli.serve import Host, Port
 
 if TYPE_CHECKING:
-    from deploy.local.child import Child
     from deploy.local.stack import Stack
 
 
@@ -68,21 +65,9 @@ def _run(call: Invocation, stack: Stack, models: Path | None) -> int:
 
     children = stack.children
     if children[0].name == "primary":
-        children = [_then(children[0], publish), *children[1:]]
+        children = [children[0].then(publish), *children[1:]]
     else:
         with checked_store(stack.where.primary_url):
             publish()
     greeting = f"ready: {stack.url}  (Ctrl-C stops everything)"
     return Supervisor(children, stream=sys.stdout, greeting=greeting).run()
-
-
-def _then(child: Child, act: Callable[[], None]) -> Child:
-    """The same child, but others wait until `act` has been done, too."""
-
-    def ready() -> bool:
-        if child.ready is None or child.ready():
-            act()
-            return True
-        return False
-
-    return replace(child, ready=ready)
