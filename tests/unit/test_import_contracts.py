@@ -18,6 +18,7 @@ ALLOWED = {
     "precompute/store.py": "import redis, hiredis",
     "precompute/runtime.py": "import onnxruntime",
     "edge/__init__.py": "import precompute.keys",
+    "edge/app.py": "import starlette.routing, uvicorn",
     "edge/link.py": "from redis.connection import parse_url",
     "workers/__init__.py": "import precompute.keys",
     "workers/app.py": "import celery, kombu, billiard, apscheduler.schedulers",
