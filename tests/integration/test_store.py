@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+from contextlib import suppress
 
 import pytest
 
@@ -72,12 +73,13 @@ def test_a_server_that_is_no_redis_is_unavailable() -> None:
     """Another protocol behind the port is reported, not a traceback of the client."""
 
     def answer(server: socket.socket) -> None:
-        # One try and one retry, each on a connection of its own.
-        for _ in range(2):
-            connection, _ = server.accept()
-            with connection:
-                connection.recv(100)
-                connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        # As often as it is tried, until the listener is closed or the client has gone.
+        with suppress(OSError):
+            while True:
+                connection, _ = server.accept()
+                with connection:
+                    connection.recv(100)
+                    connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
 
     with socket.create_server(("127.0.0.1", 0)) as server:
         web = threading.Thread(target=answer, args=(server,), daemon=True)
@@ -86,6 +88,9 @@ def test_a_server_that_is_no_redis_is_unavailable() -> None:
 
         with pytest.raises((StoreUnavailable, ConfigError)):
             store.call("PING")
+        # Wakes the thread that accepts; closing alone does not.
+        server.shutdown(socket.SHUT_RDWR)
+        web.join()
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1/", "127.0.0.1:6379", "redis://127.0.0.1:port/0"])
