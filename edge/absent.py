@@ -22,7 +22,7 @@ SHARE = 16
 class Absent:
     """Why a key had no prediction, and until when that is worth believing."""
 
-    __slots__ = ("as_of", "entity", "epoch", "field", "until_ms", "view", "watch")
+    __slots__ = ("as_of", "entity", "epoch", "field", "hits", "until_ms", "view", "watch")
 
     def __init__(
         self, model: Model, key: Key, error: FeatureMissing, as_of: AsOf, now_ms: int, freshness: Freshness
@@ -31,6 +31,7 @@ class Absent:
         self.epoch = as_of.epoch
         self.as_of = (*as_of.ids, *as_of.ids[-1:])
         self.watch = freshness.watch(model.watched_views, model.watched(key))
+        self.hits = 0
         self.until_ms = now_ms + int(model.policy.negative_ttl_s * 1000)
 
     @property

@@ -22,13 +22,14 @@ import orjson
 
 from edge.absent import SHARE, AbsentKeys
 from edge.deadlines import Deadlines
-from edge.held import Held, hold
+from edge.edition import Editions
+from edge.held import Held
 from edge.live import Live
 from edge.memory import Memory
 from edge.replica import Replica
 from edge.stats import Stats, Tier
 from edge.write_back import WriteBack
-from precompute.entry import Entry, decode, identity, mark_stale
+from precompute.entry import Entry, identity, mark_stale
 from precompute.errors import DeadlineExceeded, EntryCorrupt, TransientError
 from precompute.freshness import Freshness, Verdict
 from precompute.keys import entry_key
@@ -95,6 +96,7 @@ class Ladder:
         max_waiting: int,
     ) -> None:
         self.memory = memory
+        self.editions = Editions(freshness)
         self.absent = AbsentKeys(memory.max_bytes // SHARE, freshness, lag_s, now_ms)
         self.live = Live(replica, self._landed, now_ms, max_waiting=max_waiting)
         self._replica = replica
@@ -160,7 +162,7 @@ class Ladder:
 
     def _keep_for_later(self, ask: Ask, before: Held | None, held: Held) -> None:
         """A stale entry is worth memory only where the policy may serve it."""
-        policy = held.servable.model.policy
+        policy = held.edition.policy
         if policy.keep_s > policy.ttl_s and (before is None or before.computed_ms < held.computed_ms):
             self.memory.put(ask.name, held)
 
@@ -219,12 +221,12 @@ class Ladder:
         return (
             now_ms < held.fresh_until_ms
             and (held.judged == self._known.moves or held.verdict(self._freshness) is _FRESH)
-            and self._lag_s() <= held.servable.model.policy.max_lag_s
+            and self._lag_s() <= held.edition.policy.max_lag_s
         )
 
     def _near_enough(self, held: Held) -> bool:
         """Whether our replica is close enough to its primary to know what is fresh."""
-        return self._lag_s() <= held.servable.model.policy.max_lag_s
+        return self._lag_s() <= held.edition.policy.max_lag_s
 
     def _least_stale(self, candidates: list[Held], window_ms: float) -> Held | None:
         now_ms = self._now_ms()
@@ -236,31 +238,30 @@ class Ladder:
         return held if age_ms <= window_ms else None
 
     def _held(self, ask: Ask, value: bytes) -> Held | None:
-        servable = ask.predictor.servable
-        expected = identity(servable.model.name, servable.version, servable.variant, ask.key.text)
         try:
-            entry = decode(value, expected)
+            return self.editions.of(ask.predictor.servable).read(ask.key, value)
         except EntryCorrupt:
             self._stats.corrupt_entries += 1
             return None
-        return hold(servable, ask.key, entry, self._freshness)
 
     def _hold(self, ask: Ask, entry: Entry) -> Held:
         kept = self.memory.get(ask.name)
         if kept is not None and kept.body is entry.body:
             return kept
-        return hold(ask.predictor.servable, ask.key, entry, self._freshness)
+        return self.editions.of(ask.predictor.servable).entry(ask.key, entry)
 
     def _landed(self, predictor: Predictor, batch: Batch) -> None:
         """A live batch is done: keep it and offer it to everybody; what cannot be computed any more is forgotten."""
         servable = predictor.servable
+        edition = self.editions.of(servable)
         for i, key in enumerate(batch.keys):
             name = entry_key(servable.model.name, servable.version, key.text)
-            if isinstance(batch.bodies[i], bytes):
-                self.memory.put(name, hold(servable, key, batch.entry(i), self._freshness))
+            body = batch.bodies[i]
+            if isinstance(body, bytes):
+                self.memory.put(name, edition.hold(key, batch.header, body))
             else:
                 self.memory.remove(name)
-            self.absent.learn(name, servable.model, key, batch.bodies[i], batch.as_of)
+            self.absent.learn(name, servable.model, key, body, batch.as_of)
         self._write_back.offer(servable, batch)
 
     def _answer(self, held: Held, tier: Tier, why: str) -> Answer:

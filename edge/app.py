@@ -64,7 +64,6 @@ class Edge:
         self._files = Link(settings.read_url, timeout_s=max(timeout_s, FILE_TIMEOUT_S), name="nearcast-edge-load")
         self.serving = Serving(project, self._replica, Replica(self._files), self._switched)
         self.follower = Follower(self._logs, [*project.views, ORDERS], self.serving.look, watch=self._reads)
-        self.warmth = Warmth(self.memory, self._replica, self.follower.freshness, settings.warm_keys, now_ms)
         self.write_back = WriteBack(self._writes, max_waiting=settings.max_write_backs)
         self.hot = HotKeys(list(project.models), self._writes, settings.hot_flush_s)
         self.ladder = Ladder(
@@ -77,6 +76,7 @@ class Edge:
             now_ms,
             max_waiting=settings.max_waiting_keys,
         )
+        self.warmth = Warmth(self.memory, self._replica, self.ladder.editions, settings.warm_keys, now_ms)
         #: Set once warm; unset when shutting down, so that a balancer looks elsewhere first.
         self.ready = False
         self._opening: asyncio.Task[None] | None = None

@@ -1,55 +1,79 @@
-"""An entry as an edge holds it: with everything that answering from it needs, worked out once."""
+"""An entry as an edge holds it: its bytes, and what decides whether they may be sent."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import msgspec
 import xxhash
 
-from precompute.entry import Entry
 from precompute.freshness import Freshness, Verdict, Watch
-from precompute.models import Key
-from precompute.predictions import lifetime_ms
-from precompute.predictor import Servable
 from precompute.updates import milliseconds
 
-#: An update id and what is watched for it: two integers and a tuple, measured.
-_ID_BYTES = 120
-#: The kept headers of a hit beside the tags, which stand in them three times.
-_WIRE_BYTES = 250
-_NO_TAG = re.compile(r"[^ -~]|,")
+if TYPE_CHECKING:
+    from edge.edition import Edition
+    from precompute.predictor import Servable
 
 
 class Held(msgspec.Struct, eq=False, gc=False):
-    """A prediction in this process; made by `hold`.
+    """A prediction in this process; made by an `Edition`.
 
     The garbage collector does not look at these: a million of them would hold up everybody for half a second, and
-    nothing in them leads back to them.
+    nothing in them leads back to them. Numbers that only a change of freshness asks for are packed, because each of
+    them would be an object of its own.
 
     Attributes:
-        as_of: one id for each of `watch`.
+        marks: history, time of the computation, update ids and slots, packed by the edition.
         judged: what had been learned of changes when it was last found fresh, by `moves`.
-        wire: the constant headers of a hit's response, once somebody has needed them; accounted for from the start.
+        hits: for the memory tier.
     """
 
-    servable: Servable
+    edition: Edition
     body: bytes
-    epoch: int
-    as_of: tuple[int, ...]
-    computed_ms: int
+    marks: bytes
     fresh_until_ms: int
-    watch: Watch
-    etag: bytes
-    tags: bytes
-    wire: bytes | None = None
     judged: int = -1
+    hits: int = 0
 
     @property
     def size(self) -> int:
         """Bytes that differ from entry to entry."""
-        return len(self.body) + 4 * len(self.tags) + _WIRE_BYTES + _ID_BYTES * len(self.as_of)
+        return len(self.body) + len(self.marks)
+
+    @property
+    def servable(self) -> Servable:
+        """What computed it."""
+        return self.edition.servable
+
+    @property
+    def epoch(self) -> int:
+        """The history that its update ids belong to."""
+        return int.from_bytes(self.marks[:4], "little")
+
+    @property
+    def computed_ms(self) -> int:
+        """When it was computed, ms since 1970."""
+        return int.from_bytes(self.marks[4:12], "little")
+
+    @property
+    def as_of(self) -> tuple[int, ...]:
+        """One id for each of `watch`."""
+        return self.edition.unpack(self.marks)[1 : self.edition.slots_at]
+
+    @property
+    def watch(self) -> Watch:
+        """The slots of what it depends on."""
+        return self.edition.unpack(self.marks)[self.edition.slots_at :]
+
+    @property
+    def etag(self) -> bytes:
+        """A strong validator: another for any other body."""
+        return b'"' + xxhash.xxh3_64_hexdigest(self.body).encode() + b'"'
+
+    @property
+    def tags(self) -> bytes:
+        """The dependencies as surrogate keys, separated by spaces."""
+        return self.edition.tags(self.body)
 
     def verdict(self, freshness: Freshness) -> Verdict:
         """What the rule says, TTL aside."""
@@ -57,7 +81,9 @@ class Held(msgspec.Struct, eq=False, gc=False):
         if self.judged == moves:
             # Nothing has been learned since; looking at all dependencies again takes a quarter of a hit's time.
             return Verdict.FRESH
-        verdict = freshness.verdict(self.watch, self.epoch, self.as_of)
+        edition = self.edition
+        marks, at = edition.unpack(self.marks), edition.slots_at
+        verdict = freshness.verdict(marks[at:], marks[0], marks[1:at])
         if verdict is Verdict.FRESH:
             self.judged = moves
         return verdict
@@ -75,32 +101,3 @@ class Held(msgspec.Struct, eq=False, gc=False):
         if verdict is Verdict.CHANGED:
             since_ms = min(since_ms, milliseconds(freshness.changed_at(self.watch, self.as_of)))
         return max(0, now_ms - since_ms)
-
-
-def hold(servable: Servable, key: Key, entry: Entry, freshness: Freshness) -> Held:
-    """An entry with everything that answering from it needs."""
-    model = servable.model
-    return Held(
-        servable,
-        entry.body,
-        entry.epoch,
-        # One order may be about the whole model, another about this key: two slots, one log.
-        (*entry.as_of, *entry.as_of[-1:]),
-        entry.computed_ms,
-        entry.computed_ms + lifetime_ms(model.policy, key.text),
-        freshness.watch(model.watched_views, model.watched(key)),
-        b'"' + xxhash.xxh3_64_hexdigest(entry.body).encode() + b'"',
-        _tags(servable, model.entities(key)),
-    )
-
-
-def _tags(servable: Servable, entities: Sequence[str]) -> bytes:
-    """The dependencies as surrogate keys, separated by spaces; keys hold none.
-
-    What a tag cannot hold is written `~XX`, as in keys: commas separate the tags of `Cache-Tag`, and `Cache-Groups` is
-    ASCII.
-    """
-    model = servable.model
-    named = [f"{d.view}:{entity}" for d, entity in zip(model.dependencies, entities, strict=True)]
-    text = " ".join([f"model:{model.name}", *named])
-    return _NO_TAG.sub(lambda m: "".join(f"~{b:02X}" for b in m[0].encode()), text).encode()

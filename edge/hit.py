@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from email.utils import formatdate
 
 from edge.answer import Ladder
-from edge.api.headers import cache_control, tag_headers
+from edge.api.headers import constant_headers
 from edge.api.predict import PREFIX
-from edge.api.wire import JSON
 from edge.held import Held
 from edge.serving import Serving
 from edge.stats import Stats, Tier
@@ -42,13 +41,20 @@ class Served:
     observe: Callable[[float], None]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Meaning:
-    """What a target asks for: the entry's name in memory, and the key."""
+    """What a target asks for: the entry's name in memory, and the key.
+
+    Attributes:
+        held: the last entry that it was answered with; `rest` are the headers and the body that stay the same until
+            others may keep it for less than their full time.
+    """
 
     served: Served
     name: str
     key: str
+    held: Held | None = None
+    rest: bytes = b""
 
 
 class HitDoor:
@@ -90,7 +96,21 @@ class HitDoor:
         served.observe(took_s)
         ttl_s = (held.fresh_until_ms - now_ms) // 1000
         timing = _TIMING[int(took_s * 1_000_000) if took_s < 0.000999 else 999]
-        return self._head(now_ms, timing, b"nearcast-memory; hit; ttl=%d" % ttl_s, served, held)
+        if ttl_s < served.max_age_s:
+            rest = constant_headers(held, ttl_s) + held.body
+        elif meaning.held is held:
+            rest = meaning.rest
+        else:
+            meaning.held, rest = held, constant_headers(held, ttl_s) + held.body
+            meaning.rest = rest
+        age_s = (now_ms - held.computed_ms) // 1000
+        return b"%b%bcache-status: nearcast-memory; hit; ttl=%d\r\nage: %d\r\n%b" % (
+            self._started(now_ms),
+            timing,
+            ttl_s,
+            age_s if age_s > 0 else 0,
+            rest,
+        )
 
     def meaning(self, target: bytes) -> Meaning | None:
         """What a target asks for, if it is a key of a model that is served; the key may be no canonical one."""
@@ -133,38 +153,21 @@ class HitDoor:
 
     def response(self, served: Served, held: Held, tier: Tier, cache_status: bytes, took_s: float) -> bytes:
         """The response with an entry from another tier."""
-        timing = b"server-timing: %b;dur=%.3f\r\n" % (tier.encode(), took_s * 1000)
-        return self._head(self._now_ns() // 1_000_000, timing, cache_status, served, held)
+        now_ms = self._now_ns() // 1_000_000
+        return b"%bserver-timing: %b;dur=%.3f\r\ncache-status: %b\r\nage: %d\r\n%b%b" % (
+            self._started(now_ms),
+            tier.encode(),
+            took_s * 1000,
+            cache_status,
+            max(0, now_ms - held.computed_ms) // 1000,
+            constant_headers(held, (held.fresh_until_ms - now_ms) // 1000),
+            held.body,
+        )
 
-    def _head(self, now_ms: int, timing: bytes, cache_status: bytes, served: Served, held: Held) -> bytes:
+    def _started(self, now_ms: int) -> bytes:
+        """The first line, and a header that is the same for a second."""
         second = now_ms // 1000
         if second != self._second:
             self._second = second
             self._start = b"%bdate: %b\r\n" % (_START, formatdate(second, usegmt=True).encode())
-        age_s = (now_ms - held.computed_ms) // 1000
-        fresh_s = (held.fresh_until_ms - now_ms) // 1000
-        return b"%b%bcache-status: %b\r\nage: %d\r\n%b%b" % (
-            self._start,
-            timing,
-            cache_status,
-            age_s if age_s > 0 else 0,
-            (held.wire or keep_headers(held)) if fresh_s >= served.max_age_s else _headers(held, fresh_s),
-            held.body,
-        )
-
-
-def keep_headers(held: Held) -> bytes:
-    """Keeps with the entry the headers that stay the same until others may keep it for less than their full time."""
-    held.wire = _headers(held, held.servable.model.policy.max_age_s)
-    return held.wire
-
-
-def _headers(held: Held, fresh_s: float) -> bytes:
-    headers = [
-        (b"content-type", JSON),
-        (b"cache-control", cache_control(held, int(fresh_s))),
-        (b"etag", held.etag),
-        *tag_headers(held),
-        (b"content-length", b"%d" % len(held.body)),
-    ]
-    return b"".join([b"%b: %b\r\n" % header for header in headers]) + b"\r\n"
+        return self._start

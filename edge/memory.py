@@ -12,42 +12,80 @@ Sizes as there: a tenth of the bytes for the small queue, as many remembered nam
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterator
 from typing import Generic, Protocol, TypeVar
 
-import msgspec
-
-#: What one entry costs beside its value's size and its key: node, held answer, tuples and dictionary slot, measured.
-OVERHEAD_BYTES = 500
+#: What one entry costs beside its value's size and its key: held answer, three objects' heads, dictionary and queue
+#: slots; measured.
+OVERHEAD_BYTES = 260
 _SMALL_SHARE = 0.1
 _MOST_HITS = 3
-#: Remembered names and removed nodes below this number are not worth a thought.
+#: Set in `hits` of a value that stands in the main queue.
+_IN_MAIN = 4
+#: Remembered names and removed keys below this number are not worth a thought.
 _FEW = 100
 
 
-class Sized(Protocol):
-    """Anything that knows what it weighs."""
+class Kept(Protocol):
+    """What can be kept: it knows what it weighs, and has room for a mark of ours, 0 in the beginning."""
+
+    hits: int
 
     @property
     def size(self) -> int:
-        """Bytes of the parts that differ from entry to entry."""
+        """Bytes of the parts that differ from entry to entry, always the same."""
         ...
 
 
-V = TypeVar("V", bound=Sized)
+V = TypeVar("V", bound=Kept)
 
 
-class _Node(msgspec.Struct, Generic[V], eq=False, gc=False):
-    """Out of the garbage collector's sight, as `Held` is: a node leads to its value, and no value to a node."""
-
-    key: str
-    value: V | None
-    size: int
-    hits: int = 0
-    in_main: bool = False
-
-
-def _weight(key: str, value: Sized) -> int:
+def _weight(key: str, value: Kept) -> int:
     return value.size + len(key) + OVERHEAD_BYTES
+
+
+class _Queue:
+    """Keys in order of arrival. A removed one stays where it stands, and is passed over when its turn comes."""
+
+    def __init__(self) -> None:
+        self.bytes = 0
+        self._keys: deque[str] = deque()
+        self._gone: dict[str, int] = {}
+        self._gone_count = 0
+
+    def __len__(self) -> int:
+        return len(self._keys) - self._gone_count
+
+    def append(self, key: str) -> None:
+        self._keys.append(key)
+
+    def pop(self) -> str:
+        """The oldest key that has not been removed."""
+        while True:
+            key = self._keys.popleft()
+            # The same key may stand here again, further back: the removed ones come first.
+            left = self._gone.pop(key, 0) if self._gone else 0
+            if not left:
+                return key
+            self._gone_count -= 1
+            if left > 1:
+                self._gone[key] = left - 1
+
+    def remove(self, key: str) -> None:
+        """Passes over the key once."""
+        self._gone[key] = self._gone.get(key, 0) + 1
+        self._gone_count += 1
+        if self._gone_count > len(self) + _FEW:
+            self._keys = deque(self)
+            self._gone, self._gone_count = {}, 0
+
+    def __iter__(self) -> Iterator[str]:
+        gone = dict(self._gone)
+        for key in self._keys:
+            if gone.get(key):
+                gone[key] -= 1
+            else:
+                yield key
 
 
 class Memory(Generic[V]):
@@ -55,126 +93,103 @@ class Memory(Generic[V]):
 
     def __init__(self, max_bytes: int) -> None:
         self.max_bytes = max_bytes
-        self.bytes = 0
         self.evictions = 0
-        self._small_bytes = 0
-        self._nodes: dict[str, _Node[V]] = {}
-        # Removal needs no search: removed nodes stay queued, without a value, until they reach the front or are many.
-        self._removed = 0
-        self._small: deque[_Node[V]] = deque()
-        self._main: deque[_Node[V]] = deque()
+        self._values: dict[str, V] = {}
+        self._small, self._main = _Queue(), _Queue()
         self._ghosts: dict[str, None] = {}
         self._ghost_order: deque[str] = deque()
 
     def __len__(self) -> int:
-        return len(self._nodes)
+        return len(self._values)
 
     def __contains__(self, key: str) -> bool:
-        return key in self._nodes
+        return key in self._values
+
+    @property
+    def bytes(self) -> int:
+        """What everything weighs."""
+        return self._small.bytes + self._main.bytes
 
     def get(self, key: str) -> V | None:
         """The value, counted as a hit."""
-        node = self._nodes.get(key)
-        if node is None:
-            return None
-        if node.hits < _MOST_HITS:
-            node.hits += 1
-        return node.value
+        value = self._values.get(key)
+        if value is not None and value.hits & _MOST_HITS != _MOST_HITS:
+            value.hits += 1
+        return value
 
     def peek(self, key: str) -> V | None:
         """The value, for somebody who only looks."""
-        node = self._nodes.get(key)
-        return None if node is None else node.value
+        return self._values.get(key)
 
     def put(self, key: str, value: V) -> None:
         """Keeps a value, making room if need be; one too large for the tier is not kept."""
-        if _weight(key, value) > self.max_bytes // 2:
+        weight = _weight(key, value)
+        if weight > self.max_bytes // 2:
             # What stood there before is out of date.
             self.remove(key)
             return
-        node = self._nodes.get(key)
-        if node is not None:
-            self._replace(node, value)
+        before = self._values.get(key)
+        self._values[key] = value
+        if before is not None:
+            value.hits = before.hits
+            self._queue(value).bytes += weight - _weight(key, before)
         else:
-            node = self._nodes[key] = _Node(key, value, _weight(key, value))
-            self._enter(node)
+            value.hits = _IN_MAIN if self._ghosts.pop(key, 0) is None else 0
+            queue = self._queue(value)
+            queue.append(key)
+            queue.bytes += weight
         while self.bytes > self.max_bytes:
             self._evict()
 
     def remove(self, key: str) -> None:
         """Forgets a key."""
-        node = self._nodes.pop(key, None)
-        if node is not None:
-            self._account(node, -node.size)
-            node.value = None
-            self._removed += 1
-            if self._removed > len(self._nodes) + _FEW:
-                self._sweep()
+        value = self._values.pop(key, None)
+        if value is not None:
+            queue = self._queue(value)
+            queue.bytes -= _weight(key, value)
+            queue.remove(key)
 
     def clear(self) -> None:
         """Forgets everything."""
-        self._nodes.clear()
-        self._small.clear()
-        self._main.clear()
+        self._values.clear()
+        self._small, self._main = _Queue(), _Queue()
         self._ghosts.clear()
         self._ghost_order.clear()
-        self.bytes = self._small_bytes = self._removed = 0
 
-    def _sweep(self) -> None:
-        self._small = deque(node for node in self._small if node.value is not None)
-        self._main = deque(node for node in self._main if node.value is not None)
-        self._removed = 0
-
-    def _replace(self, node: _Node[V], value: V) -> None:
-        size = _weight(node.key, value)
-        self._account(node, size - node.size)
-        node.value, node.size = value, size
-
-    def _enter(self, node: _Node[V]) -> None:
-        node.in_main = self._ghosts.pop(node.key, 0) is None
-        (self._main if node.in_main else self._small).append(node)
-        self._account(node, node.size)
-
-    def _account(self, node: _Node[V], change: int) -> None:
-        self.bytes += change
-        if not node.in_main:
-            self._small_bytes += change
+    def _queue(self, value: V) -> _Queue:
+        return self._main if value.hits & _IN_MAIN else self._small
 
     def _evict(self) -> None:
-        if self._small and (self._small_bytes > self.max_bytes * _SMALL_SHARE or not self._main):
+        if self._small and (self._small.bytes > self.max_bytes * _SMALL_SHARE or not self._main):
             self._evict_small()
         else:
             self._evict_main()
 
     def _evict_small(self) -> None:
-        node = self._small.popleft()
-        if node.value is None:
-            self._removed -= 1
-            return
-        if node.hits > 1:
-            self._account(node, -node.size)
-            node.in_main, node.hits = True, 0
-            self._main.append(node)
-            self._account(node, node.size)
+        key = self._small.pop()
+        value = self._values[key]
+        weight = _weight(key, value)
+        self._small.bytes -= weight
+        if value.hits > 1:
+            value.hits = _IN_MAIN
+            self._main.append(key)
+            self._main.bytes += weight
         else:
-            self._drop(node)
-            self._remember(node.key)
+            self._drop(key)
+            self._remember(key)
 
     def _evict_main(self) -> None:
-        node = self._main.popleft()
-        if node.value is None:
-            self._removed -= 1
-            return
-        if node.hits:
-            node.hits -= 1
-            self._main.append(node)
+        key = self._main.pop()
+        value = self._values[key]
+        if value.hits > _IN_MAIN:
+            value.hits -= 1
+            self._main.append(key)
         else:
-            self._drop(node)
+            self._main.bytes -= _weight(key, value)
+            self._drop(key)
 
-    def _drop(self, node: _Node[V]) -> None:
-        del self._nodes[node.key]
-        self._account(node, -node.size)
-        node.value = None
+    def _drop(self, key: str) -> None:
+        del self._values[key]
         self.evictions += 1
 
     def _remember(self, key: str) -> None:

@@ -6,12 +6,12 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 
-from edge.held import Held, hold
+from edge.edition import Edition, Editions
+from edge.held import Held
 from edge.memory import Memory
 from edge.replica import Replica
-from precompute.entry import decode, identity
 from precompute.errors import EntryCorrupt, NearcastError, PermanentError
-from precompute.freshness import Freshness, Verdict
+from precompute.freshness import Verdict
 from precompute.keys import entry_key, hot_key
 from precompute.models import Key
 from precompute.predictor import Servable
@@ -29,11 +29,11 @@ class Warmth:
     """Warms one edge's memory; while it serves, in the background."""
 
     def __init__(
-        self, memory: Memory[Held], replica: Replica, freshness: Freshness, keys: int, now_ms: Callable[[], int]
+        self, memory: Memory[Held], replica: Replica, editions: Editions, keys: int, now_ms: Callable[[], int]
     ) -> None:
         self._memory = memory
         self._replica = replica
-        self._freshness = freshness
+        self._editions = editions
         self._keys = keys
         self._now_ms = now_ms
         self._tasks: set[asyncio.Task[None]] = set()
@@ -42,7 +42,7 @@ class Warmth:
         """As `warm`, with what this edge has."""
         if not self._keys:
             return 0
-        return await warm(self._memory, self._replica, self._freshness, servables, self._keys, self._now_ms())
+        return await warm(self._memory, self._replica, self._editions, servables, self._keys, self._now_ms())
 
     def begin(self, servable: Servable) -> None:
         """Loads one version's hot keys without anybody waiting for it."""
@@ -68,7 +68,7 @@ class Warmth:
 async def warm(
     memory: Memory[Held],
     replica: Replica,
-    freshness: Freshness,
+    editions: Editions,
     servables: Sequence[Servable],
     keys: int,
     now_ms: int,
@@ -80,13 +80,14 @@ async def warm(
     """
     loaded = 0
     for servable in servables:
+        edition = editions.of(servable)
         (names,) = await replica.run([("ZREVRANGE", hot_key(servable.model.name), 0, keys - 1)])
         for at in range(0, len(checked(names)), SLICE):
             part = [key for name in names[at : at + SLICE] if (key := _parsed(servable, name)) is not None]
             stored = await replica.get([_name(servable, key) for key in part])
             for key, value in zip(part, stored, strict=True):
-                if value is not None and (held := _held(servable, key, value, freshness)) is not None:
-                    fresh = held.verdict(freshness) is Verdict.FRESH and now_ms < held.fresh_until_ms
+                if value is not None and (held := _held(edition, key, value)) is not None:
+                    fresh = held.verdict(editions.freshness) is Verdict.FRESH and now_ms < held.fresh_until_ms
                     if fresh and memory.bytes < _FULL * memory.max_bytes:
                         memory.put(_name(servable, key), held)
                         loaded += 1
@@ -104,9 +105,8 @@ def _name(servable: Servable, key: Key) -> str:
     return entry_key(servable.model.name, servable.version, key.text)
 
 
-def _held(servable: Servable, key: Key, value: bytes, freshness: Freshness) -> Held | None:
+def _held(edition: Edition, key: Key, value: bytes) -> Held | None:
     try:
-        entry = decode(value, identity(servable.model.name, servable.version, servable.variant, key.text))
+        return edition.read(key, value)
     except EntryCorrupt:
         return None
-    return hold(servable, key, entry, freshness)

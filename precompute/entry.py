@@ -64,23 +64,32 @@ def tail(as_of: AsOf, computed_ms: int) -> bytes:
     return f',"as_of":"{timestamp(known)}","computed_at":"{timestamp(computed_ms)}"}}'.encode()
 
 
-def decode(value: bytes, expected: bytes) -> Entry:
-    """Reads a stored value; `expected` is the `identity` of the key that was asked for.
+def header_bytes(ids: int) -> int:
+    """How long the header with so many update ids is."""
+    return _FIXED.size + 8 * ids
+
+
+def split(value: bytes, expected: bytes) -> tuple[bytes, bytes]:
+    """The header and the body of a stored value; `expected` is the `identity` of the key that was asked for.
 
     Raises:
         EntryCorrupt: it does not parse, or is another key's.
     """
-    try:
-        form, count, epoch, computed_ms = _FIXED.unpack_from(value)
-        as_of = _AS_OF[count].unpack_from(value, _FIXED.size)
-    except struct.error:
-        raise EntryCorrupt(f"entry of {len(value)} bytes is cut short") from None
-    start = _FIXED.size + 8 * count
-    if form != FORMAT:
-        raise EntryCorrupt(f"entry has format {form}, this release reads {FORMAT}")
+    if len(value) < _FIXED.size:
+        raise EntryCorrupt(f"entry of {len(value)} bytes is cut short")
+    start = header_bytes(value[1])
+    if value[0] != FORMAT:
+        raise EntryCorrupt(f"entry has format {value[0]}, this release reads {FORMAT}")
     if not value.startswith(expected, start) or not value.endswith(_END):
         raise EntryCorrupt(f"entry begins with {value[start : start + 120]!r}, expected {expected!r}")
-    return Entry(epoch, as_of, computed_ms, value[start:])
+    return value[:start], value[start:]
+
+
+def decode(value: bytes, expected: bytes) -> Entry:
+    """Reads a stored value; raises as `split` does."""
+    head, body = split(value, expected)
+    _, count, epoch, computed_ms = _FIXED.unpack_from(head)
+    return Entry(epoch, _AS_OF[count].unpack_from(head, _FIXED.size), computed_ms, body)
 
 
 def epoch_of(piece: bytes) -> int | None:

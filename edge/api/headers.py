@@ -53,7 +53,7 @@ def cache_status(answer: Answer) -> bytes:
 
 def cache_control(held: Held, fresh_for_s: int) -> bytes:
     """How long others may keep it: never longer than we would."""
-    policy = held.servable.model.policy
+    policy = held.edition.policy
     parts = [b"public, max-age=%d" % max(0, min(policy.max_age_s, fresh_for_s))]
     if policy.stale_while_revalidate_s:
         parts.append(b"stale-while-revalidate=%d" % policy.stale_while_revalidate_s)
@@ -70,3 +70,14 @@ def tag_headers(held: Held) -> list[Header]:
         (b"cache-tag", tags.replace(b" ", b",")),
         (b"cache-groups", b'"' + tags.replace(b" ", b'", "') + b'"'),
     ]
+
+
+def constant_headers(held: Held, fresh_for_s: int) -> bytes:
+    """The headers of a fresh answer that depend on its entry and how long others may keep it only; to the end."""
+    return b"content-type: %b\r\ncache-control: %b\r\netag: %b\r\n%bcontent-length: %d\r\n\r\n" % (
+        JSON,
+        cache_control(held, fresh_for_s),
+        held.etag,
+        b"".join([b"%b: %b\r\n" % header for header in tag_headers(held)]),
+        len(held.body),
+    )

@@ -11,11 +11,10 @@ from edge.answer import Ask, Ladder
 from edge.api.predict import parse_one
 from edge.api.problems import send_problem
 from edge.api.wire import path_segments, send_json
-from edge.held import Held, hold
+from edge.held import Held
 from edge.replica import Replica
 from edge.serving import Serving
 from edge.why import Explanation, Seen
-from precompute.entry import decode, identity
 from precompute.errors import EntryCorrupt, NearcastError
 from precompute.freshness import Freshness
 from precompute.keys import hot_key, hot_state_key
@@ -120,11 +119,9 @@ class Why:
         return batch.bodies[0], checked(rows)
 
     def _stored(self, predictor: Predictor, key: Key, value: bytes | None) -> Held | NearcastError | None:
-        servable = predictor.servable
         if value is None:
             return None
         try:
-            entry = decode(value, identity(servable.model.name, servable.version, servable.variant, key.text))
+            return self._ladder.editions.of(predictor.servable).read(key, value)
         except EntryCorrupt as error:
             return error
-        return hold(servable, key, entry, self._freshness)

@@ -36,11 +36,12 @@ class Outcome:
 class _Held:
     """A prediction; all weigh the same."""
 
-    __slots__ = ("made_s",)
+    __slots__ = ("hits", "made_s")
     size = 0
 
     def __init__(self, made_s: float) -> None:
         self.made_s = made_s
+        self.hits = 0
 
 
 class _Roomy:

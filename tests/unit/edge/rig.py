@@ -10,7 +10,7 @@ from edge.held import Held
 from edge.memory import Memory
 from edge.stats import Stats
 from precompute import manifest
-from precompute.entry import header, identity, tail
+from precompute.entry import Entry, header, identity, tail
 from precompute.errors import StoreUnavailable
 from precompute.freshness import Freshness
 from precompute.keys import ORDERS, entry_key, layout_key, log_key, row_key
@@ -193,6 +193,13 @@ class Rig:
         start = identity("score", 1, "default", key)
         body = start + b'"outputs":{"sum":%s}' % str(total).encode() + tail(as_of, computed)
         self.replica.values[entry_key("score", 1, key)] = header(as_of, computed) + body
+
+    def held(self, key: str = "a:p", *, as_of_ms: int = 0, epoch: int = EPOCH, outputs: bytes = b"{}") -> Held:
+        """An entry as of one moment, computed at the beginning."""
+        asked = self.servable.model.parse_key(key)
+        body = identity("score", 1, "default", asked.text) + b'"outputs":' + outputs + b"}"
+        entry = Entry(epoch, (at(as_of_ms), at(as_of_ms), 0), NOW_MS, body)
+        return self.ladder.editions.of(self.servable).entry(asked, entry)
 
     def ask(self, key: str = "a:p", *, budget_s: float = 5.0, revalidate: bool = False) -> Ask:
         """An ask for one key, from now on."""

@@ -8,25 +8,17 @@ from collections.abc import Callable
 
 import pytest
 
-from edge.held import Held, hold
-from edge.hit import keep_headers
+from edge.held import Held
 from edge.memory import Memory
-from precompute.entry import Entry
 from precompute.freshness import Freshness, Verdict
 from precompute.predictions import lifetime_ms
 from tests.unit.edge.rig import EPOCH, NOW_MS, Rig, at
 
 
-def held(rig: Rig, key: str = "a:p", *, as_of_ms: int = 0, epoch: int = EPOCH, body: bytes = b"{}") -> Held:
-    """An entry as of one moment, computed at the beginning."""
-    ids = (at(as_of_ms), at(as_of_ms), 0)
-    return hold(rig.servable, rig.servable.model.parse_key(key), Entry(epoch, ids, NOW_MS, body), rig.freshness)
-
-
 def test_it_judges_itself_by_its_dependencies() -> None:
     """Whichever of them changes, and no other."""
     rig = Rig()
-    entry = held(rig)
+    entry = rig.held()
     seen = [entry.verdict(rig.freshness)]
     for view, entity in (("place", "elsewhere"), ("thing", "p"), ("place", "p")):
         rig.see(view, entity, 1)
@@ -40,7 +32,7 @@ def test_its_lifetime_is_the_one_everybody_works_out() -> None:
     rig = Rig(policy="refresh = 'always'")
     model = rig.servable.model
 
-    assert held(rig).fresh_until_ms == NOW_MS + lifetime_ms(model.policy, "a:p") == NOW_MS + 100_000
+    assert rig.held().fresh_until_ms == NOW_MS + lifetime_ms(model.policy, "a:p") == NOW_MS + 100_000
 
 
 @pytest.mark.parametrize(
@@ -59,7 +51,7 @@ def test_staleness_counts_from_whatever_ended_freshness_first(
 ) -> None:
     """The TTL or a change; where nobody can know, the computation itself."""
     rig = Rig()
-    entry = held(rig, epoch=epoch)
+    entry = rig.held(epoch=epoch)
     if changed_ms is not None:
         rig.see("thing", "a", changed_ms)
 
@@ -70,7 +62,7 @@ def test_it_knows_that_a_row_behind_it_was_deleted() -> None:
     """A change alone is none, a deletion before the computation is none either."""
     rig = Rig()
     rig.see("place", "p", 5, gone=True)
-    before, after = held(rig, as_of_ms=4), held(rig, as_of_ms=5)
+    before, after = rig.held(as_of_ms=4), rig.held(as_of_ms=5)
     rig.see("thing", "a", 6)
 
     assert before.is_deleted(rig.freshness)
@@ -81,7 +73,7 @@ def test_its_tag_changes_with_its_body() -> None:
     """A strong validator: the same for equal bodies, another for any other."""
     rig = Rig()
 
-    tags = [held(rig, body=body).etag for body in (b'{"a":1}', b'{"a":1}', b'{"a":2}')]
+    tags = [rig.held(outputs=body).etag for body in (b'{"a":1}', b'{"a":1}', b'{"a":2}')]
 
     assert tags[0] == tags[1] != tags[2]
     assert tags[0].startswith(b'"')
@@ -101,7 +93,7 @@ def test_dependencies_become_tags_that_every_cache_can_read(key: str, tags: byte
     """Spaces and commas separate tags, and structured fields are ASCII: neither may stand in an entity's."""
     rig = Rig()
 
-    assert held(rig, key).tags == tags
+    assert rig.held(key).tags == tags
 
 
 def test_what_an_entry_takes_in_memory_is_what_is_accounted_for() -> None:
@@ -115,8 +107,7 @@ def test_what_an_entry_takes_in_memory_is_what_is_accounted_for() -> None:
 
     for i in range(count):
         key = f"thing-number-{i:06}:p"
-        entry = held(rig, key, as_of_ms=i, body=b"%150d" % i)
-        keep_headers(entry)
+        entry = rig.held(key, as_of_ms=i, outputs=b"%90d" % i)
         memory.put(f"p:score:1:{key}", entry)
     gc.collect()
     took = tracemalloc.get_traced_memory()[0] - began
@@ -140,7 +131,7 @@ def test_what_an_entry_takes_in_memory_is_what_is_accounted_for() -> None:
 def test_a_verdict_is_remembered_only_while_nothing_is_learned(learn: Callable[[Freshness], object]) -> None:
     """Whatever may make it another one makes it be looked up again."""
     rig = Rig()
-    kept = held(rig)
+    kept = rig.held()
     before = [kept.verdict(rig.freshness), kept.verdict(rig.freshness)]
 
     learn(rig.freshness)

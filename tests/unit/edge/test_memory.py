@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import gc
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.held import hold
 from edge.memory import OVERHEAD_BYTES, Memory
-from precompute.entry import Entry
-from tests.unit.edge.rig import NOW_MS, Rig
+from tests.unit.edge.rig import Rig
 
 
-@dataclass(frozen=True)
+@dataclass
 class Value:
     """Something of a size."""
 
     size: int = 100
+    hits: int = field(default=0, compare=False)
 
 
 def weight(key: str, value: Value) -> int:
@@ -33,7 +32,7 @@ ROOM = 100 * weight("k00", Value())
 
 def kept(memory: Memory[Value], keys: list[str]) -> list[str]:
     """Those of the keys that are there, without counting as a hit."""
-    return [key for key in keys if key in memory._nodes]
+    return [key for key in keys if key in memory]
 
 
 def test_a_value_comes_back() -> None:
@@ -212,13 +211,13 @@ def test_accounting_equals_the_sum_of_what_is_kept(steps: list[tuple[str, ...]],
         else:
             getattr(memory, name)(*arguments)
 
-        assert memory.bytes == sum(weight(k, n.value) for k, n in memory._nodes.items() if n.value)
-        small = sum(n.size for n in memory._small if n.value is not None)
-        assert memory._small_bytes == small
+        kept, small, main = memory._values, list(memory._small), list(memory._main)
+        assert memory.bytes == sum(weight(k, v) for k, v in kept.items())
+        assert memory._small.bytes == sum(weight(k, kept[k]) for k in small)
         assert memory.bytes <= memory.max_bytes
-        queued = [n for queue in (memory._small, memory._main) for n in queue if n.value is not None]
-        assert sorted(n.key for n in queued) == sorted(memory._nodes)
-        assert all(memory._nodes[k].value == last[k] for k in memory._nodes)
+        assert sorted(small + main) == sorted(kept)
+        assert (len(memory._small), len(memory._main)) == (len(small), len(main))
+        assert kept == {key: last[key] for key in kept}
 
 
 @pytest.mark.parametrize("key", ["", "x" * 1000, "schlüssel"])
@@ -234,10 +233,9 @@ def test_any_key_will_do(key: str) -> None:
 def test_the_garbage_collector_sees_no_entries() -> None:
     """A million of them would hold up everybody for half a second at each full collection."""
     rig = Rig(max_bytes=1 << 24)
-    key = rig.servable.model.parse_key("a:p")
-    held = hold(rig.servable, key, Entry(1, (1 << 60, 1 << 60, 1 << 60), NOW_MS, b"body"), rig.freshness)
+    held = rig.held()
     rig.memory.put("a:p", held)
 
     gc.collect()
 
-    assert not any(map(gc.is_tracked, (held, held.as_of, held.watch, rig.memory._nodes["a:p"])))
+    assert not any(map(gc.is_tracked, (held, held.body, held.marks)))

@@ -18,8 +18,9 @@ import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from edge.held import Held, hold
-from precompute.entry import decode, header, identity, tail
+from edge.edition import Editions
+from edge.held import Held
+from precompute.entry import header, identity, tail
 from precompute.errors import StoreUnavailable
 from precompute.freshness import Freshness, Verdict
 from precompute.keys import ORDERS
@@ -94,6 +95,7 @@ class Edge:
     def start(self) -> None:
         """Begins with nothing."""
         self.freshness = Freshness(LOGS, self.slots)
+        self.editions = Editions(self.freshness)
         self.reading = LogReading(self.freshness)
         self.held.clear()
         self.known = None
@@ -298,11 +300,11 @@ class World:
             self._hold(edge, key, value)
 
     def _hold(self, edge: Edge, key: str, value: bytes) -> None:
-        entry = decode(value, identity("late", 1, "default", key))
-        number = int(entry.body.split(b'"outputs":', 1)[1].split(b",", 1)[0])
+        held = edge.editions.of(SERVABLE).read(MODEL.parse_key(key), value)
+        number = int(held.body.split(b'"outputs":', 1)[1].split(b",", 1)[0])
         if len(edge.held) == HELD:
             del edge.held[self.random.choice(list(edge.held))]
-        edge.held[number] = (hold(SERVABLE, MODEL.parse_key(key), entry, edge.freshness), key)
+        edge.held[number] = (held, key)
 
     def restart_edge(self) -> None:
         """A process ends, and another begins."""

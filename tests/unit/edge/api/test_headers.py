@@ -8,17 +8,14 @@ import pytest
 
 from edge.answer import Answer
 from edge.api.headers import answer_headers, cache_control, cache_status, tag_headers
-from edge.held import Held, hold
+from edge.held import Held
 from edge.stats import Tier
-from precompute.entry import Entry
-from tests.unit.edge.rig import EPOCH, NOW_MS, Rig, at
+from tests.unit.edge.rig import Rig
 
 
 def held(policy: str = "") -> Held:
     """An entry of a model with this policy."""
-    rig = Rig(policy=policy)
-    entry = Entry(EPOCH, (at(0), at(0), 0), NOW_MS, b'{"a":1}')
-    return hold(rig.servable, rig.servable.model.parse_key("a:p"), entry, rig.freshness)
+    return Rig(policy=policy).held()
 
 
 def answer(tier: Tier, memory: str = "uri-miss", *, fresh_for_ms: int = 9_900) -> Answer:

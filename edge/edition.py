@@ -1,0 +1,103 @@
+"""What all entries of one model version have in common, worked out once.
+
+So an entry in memory needs little more than its bytes, and what is not kept with it is made from here again.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+
+from edge.held import Held
+from precompute.entry import Entry, header, header_bytes, identity_prefix, split
+from precompute.errors import EntryCorrupt
+from precompute.freshness import Freshness
+from precompute.models import Key
+from precompute.predictions import lifetime_ms
+from precompute.predictor import Servable
+from precompute.updates import AsOf
+
+#: Where the history stands in a stored header; what is before it says how to read the rest.
+_MARKS = 2
+#: Where the time of the computation stands.
+_COMPUTED = struct.Struct("<6xQ")
+#: What a tag cannot hold: commas separate the tags of `Cache-Tag`, and `Cache-Groups` is ASCII.
+_NO_TAG = re.compile(r"[^ -~]|,")
+#: Versions that may be served at a time on one node are far fewer.
+_REMEMBERED = 1024
+
+
+class Edition:
+    """A servable, as entries in memory refer to it; made by `Editions`.
+
+    Attributes:
+        unpack: reads `Held.marks`: the history, and for each dependency an update id and then a slot.
+        slots_at: where the slots begin in what it returns.
+    """
+
+    def __init__(self, servable: Servable, freshness: Freshness) -> None:
+        model = servable.model
+        self.servable = servable
+        self.policy = model.policy
+        watched = len(model.watched_views)
+        marks = struct.Struct(f"<I8x{watched}Q{watched}I")
+        self.unpack, self.slots_at = marks.unpack, 1 + watched
+        self._head_bytes = header_bytes(watched - 1)
+        self._prefix = identity_prefix(model.name, servable.version, servable.variant)
+        self._slot_of = [freshness.tables[view].slot for view in model.watched_views]
+        self._slots = struct.Struct(f"<{watched}I")
+
+    def read(self, key: Key, value: bytes) -> Held:
+        """A stored entry of a key.
+
+        Raises:
+            EntryCorrupt: it does not parse, is another key's, or was made under another declaration.
+        """
+        head, body = split(value, self._prefix + key.text.encode() + b'",')
+        return self.hold(key, head, body)
+
+    def hold(self, key: Key, head: bytes, body: bytes) -> Held:
+        """An entry that has just been made or read; `head` is what stands before its body in the store.
+
+        Raises:
+            EntryCorrupt: made under another declaration, with other dependencies.
+        """
+        if len(head) != self._head_bytes:
+            raise EntryCorrupt(f"entry has {head[1]} update ids, the model has {len(self._slot_of) - 1} logs")
+        (computed_ms,) = _COMPUTED.unpack_from(head)
+        until_ms = computed_ms + lifetime_ms(self.policy, key.text)
+        slots = [slot(name) for slot, name in zip(self._slot_of, self.servable.model.watched(key), strict=True)]
+        # One order may be about the whole model, another about this key: two slots, one log.
+        return Held(self, body, head[_MARKS:] + head[-8:] + self._slots.pack(*slots), until_ms)
+
+    def entry(self, key: Key, entry: Entry) -> Held:
+        """An entry that is parsed already."""
+        return self.hold(key, header(AsOf(entry.epoch, entry.as_of), entry.computed_ms), entry.body)
+
+    def tags(self, body: bytes) -> bytes:
+        """The dependencies of an entry as surrogate keys, separated by spaces; keys hold none."""
+        model, start = self.servable.model, len(self._prefix)
+        text = body[start : body.index(b'"', start)].decode()
+        # As the key stands there in its one spelling, its parts need not be checked again.
+        parts = tuple(text.partition("?")[0].split(":"))
+        named = [f"{d.view}:{d.entity_of(parts)}" for d in model.dependencies]
+        tags = " ".join([f"model:{model.name}", *named])
+        return _NO_TAG.sub(lambda m: "".join(f"~{b:02X}" for b in m[0].encode()), tags).encode()
+
+
+class Editions:
+    """The editions of one edge."""
+
+    def __init__(self, freshness: Freshness) -> None:
+        self.freshness = freshness
+        self._known: dict[int, Edition] = {}
+
+    def of(self, servable: Servable) -> Edition:
+        """The one edition of a servable."""
+        # By identity: comparing two servables means comparing all that was declared.
+        edition = self._known.get(id(servable))
+        if edition is None:
+            if len(self._known) >= _REMEMBERED:
+                self._known.clear()
+            edition = self._known[id(servable)] = Edition(servable, self.freshness)
+        return edition
