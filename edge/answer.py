@@ -103,6 +103,7 @@ class Ladder:
         self._freshness = freshness
         self._known = freshness.known
         self._lag_s = lag_s
+        self._lag_of_ms, self._lag_then_s = -1, 0.0
         self._write_back = write_back
         self._stats = stats
         self._now_ms = now_ms
@@ -217,11 +218,14 @@ class Ladder:
         raise error
 
     def _is_fresh(self, held: Held, now_ms: int) -> bool:
+        if now_ms != self._lag_of_ms:
+            # Once in a millisecond: asking takes a tenth of a hit's time.
+            self._lag_of_ms, self._lag_then_s = now_ms, self._lag_s()
         # Written out, because every hit comes by here: three calls less, 0.2 µs.
         return (
             now_ms < held.fresh_until_ms
             and (held.judged == self._known.moves or held.verdict(self._freshness) is _FRESH)
-            and self._lag_s() <= held.edition.policy.max_lag_s
+            and self._lag_then_s <= held.edition.policy.max_lag_s
         )
 
     def _near_enough(self, held: Held) -> bool:

@@ -46,15 +46,18 @@ class Meaning:
     """What a target asks for: the entry's name in memory, and the key.
 
     Attributes:
-        held: the last entry that it was answered with; `rest` are the headers and the body that stay the same until
-            others may keep it for less than their full time.
+        held: the entry that it was answered with last.
+        constant: headers of that answer that stay the same while others may keep it for their full time.
+        text: the answer, all but its beginning; its numbers count seconds, and are right until `until_ms`.
     """
 
     served: Served
     name: str
     key: str
     held: Held | None = None
-    rest: bytes = b""
+    constant: bytes = b""
+    text: bytes = b""
+    until_ms: int = 0
 
 
 class HitDoor:
@@ -94,23 +97,10 @@ class HitDoor:
         served.count(meaning.key)
         took_s = time.perf_counter() - arrived_s
         served.observe(took_s)
-        ttl_s = (held.fresh_until_ms - now_ms) // 1000
+        if now_ms >= meaning.until_ms or meaning.held is not held:
+            _write(meaning, held, now_ms)
         timing = _TIMING[int(took_s * 1_000_000) if took_s < 0.000999 else 999]
-        if ttl_s < served.max_age_s:
-            rest = constant_headers(held, ttl_s) + held.body
-        elif meaning.held is held:
-            rest = meaning.rest
-        else:
-            meaning.held, rest = held, constant_headers(held, ttl_s) + held.body
-            meaning.rest = rest
-        age_s = (now_ms - held.computed_ms) // 1000
-        return b"%b%bcache-status: nearcast-memory; hit; ttl=%d\r\nage: %d\r\n%b" % (
-            self._started(now_ms),
-            timing,
-            ttl_s,
-            age_s if age_s > 0 else 0,
-            rest,
-        )
+        return b"".join((self._started(now_ms), timing, meaning.text))
 
     def meaning(self, target: bytes) -> Meaning | None:
         """What a target asks for, if it is a key of a model that is served; the key may be no canonical one."""
@@ -171,3 +161,22 @@ class HitDoor:
             self._second = second
             self._start = b"%bdate: %b\r\n" % (_START, formatdate(second, usegmt=True).encode())
         return self._start
+
+
+def _write(meaning: Meaning, held: Held, now_ms: int) -> None:
+    """Puts the answer together, all but its beginning."""
+    left_ms, age_ms, max_age_s = (
+        held.fresh_until_ms - now_ms,
+        max(0, now_ms - held.computed_ms),
+        meaning.served.max_age_s,
+    )
+    if meaning.held is not held or left_ms < max_age_s * 1000 + 1000:
+        meaning.held, meaning.constant = held, constant_headers(held, left_ms // 1000)
+    meaning.text = b"cache-status: nearcast-memory; hit; ttl=%d\r\nage: %d\r\n%b%b" % (
+        left_ms // 1000,
+        age_ms // 1000,
+        meaning.constant,
+        held.body,
+    )
+    # Whichever of the two numbers changes first.
+    meaning.until_ms = now_ms + min(left_ms % 1000 + 1, 1000 - age_ms % 1000)

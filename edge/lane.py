@@ -2,7 +2,8 @@
 
 uvicorn's protocol reads and parses; this subclass decides.
 
-1. A plain GET over HTTP/1.1 whose answer lies fresh in memory is written from prepared bytes.
+1. A plain GET over HTTP/1.1 whose answer lies fresh in memory is written from prepared bytes. Clients send the same
+   bytes again for the same key; what the parser made of them is remembered.
 2. Other GETs of predictions take the short cut to their application.
 3. Everything else (other methods, bodies, requests behind one that is still being answered) goes the plain way,
    untouched, through uvicorn's own code to Starlette.
@@ -23,6 +24,7 @@ from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from edge.api.guard import MAX_HEADER_BYTES, MAX_PATH_BYTES
+from edge.packets import Packets
 from edge.short_cut import ShortCycle, short_scope
 
 #: A request that carries one of these may want something else than what memory has.
@@ -51,6 +53,8 @@ _TOO_LARGE_START = b"HTTP/1.1 431 Request Header Fields Too Large\r\n"
 _TOO_LARGE_END = (
     b"content-type: text/plain; charset=utf-8\r\ncontent-length: 17\r\nconnection: close\r\n\r\nHeaders too long."
 )
+#: A whole request ends so, one without a body.
+_END = b"\r\n\r\n"
 #: Connections looked at before others get a turn of the event loop.
 _SWEPT_AT_ONCE = 500
 
@@ -59,19 +63,21 @@ _SWEPT_AT_ONCE = 500
 Door = Callable[[bytes, float], bytes | None]
 
 
-def _closed(target: bytes, arrived_s: float) -> None:
+def _closed(*_: object) -> None:
     """The door of a lane that drains."""
 
 
 class LaneProtocol(HttpToolsProtocol):
-    """One connection; `lane_protocol` sets the first two.
+    """One connection; `lane_protocol` sets the first three.
 
     Attributes:
         door: answers from memory.
+        packets: what is remembered of all connections.
         short_cut: answers other GETs of predictions; None if they shall go the plain way.
     """
 
     door: Door
+    packets: Packets
     short_cut: ASGIApp | None
     #: uvicorn's preparations wait until it is known that they are needed; the parser does not call None.
     on_message_begin = None  # type: ignore[assignment]
@@ -86,6 +92,11 @@ class LaneProtocol(HttpToolsProtocol):
         self._answers: list[bytes] = []
         self._unfinished_bytes = 0
         self._careful = False
+        #: Whether the parser stands between two messages; what came before them may still be being answered.
+        self._between = True
+        self._messages = 0
+        self._last = b""
+        self._target_of: Callable[[bytes], bytes | None] = type(self).packets.target
         self._refusal: Callable[[], None] | None = None
         #: When bytes last came in; `hang_up_idle` looks at it, which spares a timer for each answer.
         self.seen_s = time.perf_counter()
@@ -93,7 +104,19 @@ class LaneProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Called by the event loop. Answers of one packet leave in one write."""
         self.seen_s = time.perf_counter()
-        size = len(data)
+        target = self._target_of(data)
+        if target is not None and self._between and not self.flow.write_paused:
+            cycle = self.cycle
+            if cycle is None or cycle.response_complete:
+                answer = self._door(target, self.seen_s)
+                if answer is not None:
+                    self.transport.write(answer)
+                    return
+        self._parse(data)
+
+    def _parse(self, data: bytes) -> None:
+        size, between = len(data), self._between
+        self._between, self._messages = False, 0
         # A request that comes whole in one small packet cannot have too many bytes of headers.
         self._careful = size > _SMALL_BYTES or self._unfinished_bytes > 0 or self.url != b""
         self._unfinished_bytes += size
@@ -103,8 +126,12 @@ class LaneProtocol(HttpToolsProtocol):
             self.send_400_response("Invalid HTTP request received.")
             return
         except HttpParserUpgrade:
-            pass  # Nobody here speaks anything else; what was asked is answered, and that was the last of it.
+            # Nobody here speaks anything else; what was asked is answered, and that was the last of it.
+            self._target_of = _closed
+        self._between = self.url == b"" and data.endswith(_END)
         if self._answers:
+            if between and self._between and self._messages == len(self._answers) == 1:
+                type(self).packets.learn(data, self._last)
             self._flush()
         if self._unfinished_bytes > _MAX_UNFINISHED_BYTES and not self.transport.is_closing():
             self._refuse(self._send_431_response)
@@ -131,6 +158,7 @@ class LaneProtocol(HttpToolsProtocol):
         answer = None if self._conditional else self._door(self.url, self.seen_s)
         if answer is not None:
             self._in_lane = True
+            self._last = self.url
             self._answers.append(answer)
             if len(self._answers) >= _MAX_UNWRITTEN:
                 self._flush()
@@ -181,6 +209,7 @@ class LaneProtocol(HttpToolsProtocol):
         """Called by the parser. Fields that came behind a chunked body are dropped here."""
         if not self._in_lane:
             super().on_message_complete()
+        self._messages += 1
         self.url = b""
         self._fields = []
         self._plain = self._conditional = self._in_lane = False
@@ -241,7 +270,7 @@ class LaneProtocol(HttpToolsProtocol):
 
 def lane_protocol(door: Door, short_cut: ASGIApp | None = None) -> type[LaneProtocol]:
     """The protocol class to give uvicorn as `http`."""
-    return type("Lane", (LaneProtocol,), {"door": door, "short_cut": short_cut})
+    return type("Lane", (LaneProtocol,), {"door": door, "packets": Packets(), "short_cut": short_cut})
 
 
 def drain(protocol: type[LaneProtocol], connections: set[Any]) -> None:

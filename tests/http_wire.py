@@ -73,6 +73,16 @@ class Wire:
         except ConnectionResetError:
             return True
 
+    def rest(self) -> bytes:
+        """Everything until the server hangs up."""
+        found, self._read = self._read, b""
+        try:
+            while chunk := self.socket.recv(1 << 16):
+                found += chunk
+        except ConnectionResetError:
+            pass
+        return found
+
     def _until(self, end: bytes) -> bytes:
         while end not in self._read:
             self._more()

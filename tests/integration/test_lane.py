@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import json
 import re
 import signal
+import socket
 import threading
 from collections.abc import Callable, Iterator
 
@@ -58,6 +60,47 @@ def test_a_busy_connection_is_kept(edge: Edge) -> None:
         while len(ages) < 3:  # Seconds, each longer than the wait.
             connection.send(HIT)
             ages.add(connection.response().headers["age"])
+
+
+@pytest.mark.parametrize("half", [HIT[:9], HIT[:-2], b"POST /v1/predict/late HTTP/1.1\r\nContent-Length: 300\r\n\r\n"])
+def test_a_known_packet_behind_half_a_request_is_part_of_it(edge: Edge, half: bytes) -> None:
+    """It has been answered often, and still says something else where it stands now."""
+    address_of = address(edge.role)
+    with wire(address_of) as usual:
+        for _ in range(3):
+            usual.send(HIT)
+            assert usual.response().status == 200
+
+    with wire(address_of) as connection:
+        connection.send(half)
+        _settle(edge)
+        connection.send(HIT)
+        _settle(edge)
+        connection.socket.shutdown(socket.SHUT_WR)
+        seen = connection.rest()
+
+    assert b" 200 OK" not in seen
+
+
+def test_a_known_packet_waits_for_the_answer_before_it(edge: Edge) -> None:
+    """Answers keep the order of the requests, whatever is remembered of them."""
+    with wire(address(edge.role)) as connection:
+        for _ in range(3):
+            connection.send(HIT)
+            assert connection.response().status == 200
+        for _ in range(20):
+            miss = next(MISSES)
+            connection.send(get(f"/v1/predict/late/F{miss}:EWR?hour=12"))
+            connection.send(HIT)
+
+            keys = [json.loads(connection.response().body)["key"] for _ in range(2)]
+
+            assert keys == [f"F{miss}:EWR?hour=12", "F1:EWR?hour=12"]
+
+
+def _settle(edge: Edge) -> None:
+    """What was sent before has been read: a request on another connection, sent later, is answered."""
+    assert edge.get("/livez").status_code == 200
 
 
 def test_headers_without_end_are_hung_up_on(edge: Edge) -> None:

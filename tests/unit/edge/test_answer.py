@@ -122,6 +122,7 @@ async def test_nothing_is_fresh_while_the_replica_is_too_far_behind() -> None:
     rig.store(99.0)
     await rig.answer()
     rig.lag_s = 10.5
+    rig.now_ms += 1
 
     answer = await rig.answer()
 
