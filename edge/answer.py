@@ -14,7 +14,6 @@ for that to be known.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -29,10 +28,10 @@ from edge.memory import Memory
 from edge.replica import Replica
 from edge.stats import Stats, Tier
 from edge.write_back import WriteBack
-from precompute.entry import Entry, identity, mark_stale
-from precompute.errors import DeadlineExceeded, EntryCorrupt, TransientError
+from precompute.entry import identity, mark_stale
+from precompute.errors import DeadlineExceeded, EntryCorrupt, PermanentError, TransientError
 from precompute.freshness import Freshness, Verdict
-from precompute.keys import entry_key
+from precompute.keys import entry_key, entry_prefix
 from precompute.models import Key
 from precompute.predictor import Batch, Predictor
 
@@ -181,6 +180,11 @@ class Ladder:
 
     async def _from_live(self, ask: Ask) -> Answer:
         """Steps 4 and 5."""
+        # Look again: a flight may have landed while we read the replica, and only those under way can be joined.
+        if (found := self.from_memory(ask)) is not None:
+            return found
+        if not ask.revalidate:
+            self.absent.refuse(ask.name, ask.predictor.servable.model.policy)
         why = _why(ask, self.memory.get(ask.name))
         try:
             held = await self._flown(ask)
@@ -200,9 +204,7 @@ class Ladder:
         return held
 
     async def _fly(self, ask: Ask) -> Held:
-        # Shielded: the flight is everybody's.
-        flight = asyncio.shield(self.live.predict(ask.predictor, ask.key))
-        return self._hold(ask, await self._deadlines.within(flight, ask.deadline))
+        return await self._deadlines.within(self.live.predict(ask.predictor, ask.key), ask.deadline)
 
     def _instead(self, ask: Ask, why: str, error: Exception) -> Answer:
         """Step 5."""
@@ -248,25 +250,24 @@ class Ladder:
             self._stats.corrupt_entries += 1
             return None
 
-    def _hold(self, ask: Ask, entry: Entry) -> Held:
-        kept = self.memory.get(ask.name)
-        if kept is not None and kept.body is entry.body:
-            return kept
-        return self.editions.of(ask.predictor.servable).entry(ask.key, entry)
-
-    def _landed(self, predictor: Predictor, batch: Batch) -> None:
+    def _landed(self, predictor: Predictor, batch: Batch) -> list[Held | PermanentError]:
         """A live batch is done: keep it and offer it to everybody; what cannot be computed any more is forgotten."""
         servable = predictor.servable
-        edition = self.editions.of(servable)
-        for i, key in enumerate(batch.keys):
-            name = entry_key(servable.model.name, servable.version, key.text)
-            body = batch.bodies[i]
+        edition, head = self.editions.of(servable), batch.header
+        prefix = entry_prefix(servable.model.name, servable.version)
+        outcomes: list[Held | PermanentError] = []
+        for key, body in zip(batch.keys, batch.bodies, strict=True):
+            name = prefix + key.text
             if isinstance(body, bytes):
-                self.memory.put(name, edition.hold(key, batch.header, body))
+                held = edition.hold(key, head, body)
+                self.memory.put(name, held)
+                outcomes.append(held)
             else:
                 self.memory.remove(name)
+                outcomes.append(body)
             self.absent.learn(name, servable.model, key, body, batch.as_of)
         self._write_back.offer(servable, batch)
+        return outcomes
 
     def _answer(self, held: Held, tier: Tier, why: str) -> Answer:
         now_ms = self._now_ms()

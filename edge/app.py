@@ -82,7 +82,7 @@ class Edge:
         self._opening: asyncio.Task[None] | None = None
 
     @property
-    def live(self) -> Live:
+    def live(self) -> Live[Held]:
         """Where predictions are computed on demand."""
         return self.ladder.live
 

@@ -1,19 +1,20 @@
 """Live answers: one flight for each key, gathered into micro-batches.
 
 Misses of one turn of the event loop share one read of features and one run of the model. While a batch is under way
-the next one gathers, so batches grow with load and nobody waits for a timer. A flight belongs to nobody: a caller that
-goes away cancels its own wait only.
+the next one gathers, so batches grow with load and nobody waits for a timer. A flight belongs to nobody: each caller
+waits on a future of its own, and one that goes away cancels no more than that.
 """
 
 from __future__ import annotations
 
 import asyncio
+import itertools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from typing import Generic, TypeVar
 
 from edge.replica import Replica
-from precompute.entry import Entry
 from precompute.errors import Overloaded, PermanentError
 from precompute.models import Key
 from precompute.predictor import Batch, Plan, Predictor
@@ -28,15 +29,40 @@ INLINE_S = 0.001
 #: Weight of the newest measurement in the expected cost of a batch.
 _NEWEST = 0.2
 
-Flight = asyncio.Future[Entry]
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class _Flight(Generic[T]):
+    """One key under way, and who waits for it."""
+
+    key: Key
+    waits: list[asyncio.Future[T]] = field(default_factory=list)
+
+    def join(self) -> asyncio.Future[T]:
+        wait: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self.waits.append(wait)
+        return wait
+
+    def land(self, outcome: T | Exception) -> None:
+        for wait in self.waits:
+            if wait.done():
+                continue
+            if isinstance(outcome, Exception):
+                wait.set_exception(outcome)
+                wait.exception()  # Nobody may be waiting any more.
+            else:
+                wait.set_result(outcome)
 
 
 @dataclass(slots=True)
-class _Lane:
+class _Lane(Generic[T]):
     """What waits for one predictor, and what its rows cost."""
 
     predictor: Predictor
-    waiting: list[tuple[Key, Flight]] = field(default_factory=list)
+    #: By the key's text; those that wait for a batch are in `waiting` as well.
+    flights: dict[str, _Flight[T]] = field(default_factory=dict)
+    waiting: list[_Flight[T]] = field(default_factory=list)
     under_way: int = 0
     scheduled: bool = False
     #: Seconds by the power of two that a batch's size falls under.
@@ -48,6 +74,8 @@ class _Lane:
         A size that was never seen costs at most as much a row as the next smaller one; the first batch is tried inline.
         """
         size = rows.bit_length()
+        if size in self.costs_s:
+            return self.costs_s[size]
         known = max((seen for seen in self.costs_s if seen <= size), default=size)
         return self.costs_s.get(known, 0.0) * (1 << size - known)
 
@@ -57,62 +85,53 @@ class _Lane:
         self.costs_s[size] = before + _NEWEST * (took_s - before)
 
 
-class Live:
-    """Computes predictions on demand from the replica's features."""
+class Live(Generic[T]):
+    """Computes predictions on demand from the replica's features.
+
+    Attributes:
+        waiting: keys that are waited for.
+    """
 
     def __init__(
         self,
         replica: Replica,
-        on_batch: Callable[[Predictor, Batch], None],
+        on_batch: Callable[[Predictor, Batch], Iterable[T | PermanentError]],
         now_ms: Callable[[], int],
         *,
         max_waiting: int,
     ) -> None:
+        """`on_batch` says what those who wait for each key of a batch are given."""
         self._replica = replica
         self._on_batch = on_batch
         self._now_ms = now_ms
         self._max_waiting = max_waiting
-        self._flights: dict[tuple[Predictor, str], Flight] = {}
-        self._lanes: dict[Predictor, _Lane] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._lanes: dict[Predictor, _Lane[T]] = {}
+        self.waiting = 0
         self.rows = 0
         self.batches = 0
         self.in_threads = 0
 
-    @property
-    def waiting(self) -> int:
-        """Keys that are waited for."""
-        return len(self._flights)
-
     def is_under_way(self, predictor: Predictor, key: Key) -> bool:
         """Whether `predict` would join a flight."""
-        return (predictor, key.text) in self._flights
+        lane = self._lanes.get(predictor)
+        return lane is not None and key.text in lane.flights
 
-    def predict(self, predictor: Predictor, key: Key) -> Flight:
-        """The flight that computes this key, shared by everybody who asks meanwhile; await it shielded.
+    def predict(self, predictor: Predictor, key: Key) -> asyncio.Future[T]:
+        """Joins the flight that computes this key, or begins one; the future is the caller's own.
 
         Raises:
             Overloaded: too many keys are waiting.
         """
-        name = (predictor, key.text)
-        flight = self._flights.get(name)
-        if flight is not None:
-            return flight
-        if len(self._flights) >= self._max_waiting:
-            raise Overloaded(f"{len(self._flights)} keys are waiting for live inference")
-        flight = asyncio.get_running_loop().create_future()
-        self._flights[name] = flight
         lane = self._lanes.get(predictor) or self._open(predictor)
-        lane.waiting.append((key, flight))
-        self._schedule(lane)
-        return flight
+        flight = lane.flights.get(key.text) or self._begin(lane, key)
+        return flight.join()
 
     async def close(self) -> None:
         """Waits for what is under way or waiting."""
-        while self._flights or self._tasks:
-            await asyncio.gather(asyncio.sleep(0), *self._tasks, return_exceptions=True)
+        while flights := [flight for lane in self._lanes.values() for flight in lane.flights.values()]:
+            await asyncio.wait([flight.join() for flight in flights])
 
-    def _open(self, predictor: Predictor) -> _Lane:
+    def _open(self, predictor: Predictor) -> _Lane[T]:
         idle = [p for p, lane in self._lanes.items() if not lane.waiting and not lane.under_way]
         for old in idle:
             if old.servable.model is predictor.servable.model and old.servable.variant == predictor.servable.variant:
@@ -120,62 +139,77 @@ class Live:
         lane = self._lanes[predictor] = _Lane(predictor)
         return lane
 
-    def _schedule(self, lane: _Lane) -> None:
-        if not lane.scheduled and lane.under_way < MAX_UNDER_WAY:
+    def _begin(self, lane: _Lane[T], key: Key) -> _Flight[T]:
+        if self.waiting >= self._max_waiting:
+            raise Overloaded(f"{self.waiting} keys are waiting for live inference")
+        self.waiting += 1
+        flight = lane.flights[key.text] = _Flight(key)
+        lane.waiting.append(flight)
+        self._schedule(lane)
+        return flight
+
+    def _schedule(self, lane: _Lane[T]) -> None:
+        if lane.waiting and not lane.scheduled and lane.under_way < MAX_UNDER_WAY:
             lane.scheduled = True
             asyncio.get_running_loop().call_soon(self._launch, lane)
 
-    def _launch(self, lane: _Lane) -> None:
+    def _launch(self, lane: _Lane[T]) -> None:
+        flights, lane.waiting = lane.waiting[:MAX_BATCH], lane.waiting[MAX_BATCH:]
         lane.scheduled = False
-        batch, lane.waiting = lane.waiting[:MAX_BATCH], lane.waiting[MAX_BATCH:]
-        if batch:
-            lane.under_way += 1
-            task = asyncio.create_task(self._fly(lane, batch))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
-        if lane.waiting:
-            self._schedule(lane)
-
-    async def _fly(self, lane: _Lane, waiting: list[tuple[Key, Flight]]) -> None:
-        predictor = lane.predictor
+        lane.under_way += 1
+        self._schedule(lane)
         try:
-            plan = predictor.plan([key for key, _ in waiting])
-            replies = await self._replica.run(plan.commands)
-            batch = await self._compute(lane, plan, replies)
-            self._land(predictor, waiting, batch)
+            plan = lane.predictor.plan([flight.key for flight in flights])
+            read = self._replica.run(plan.commands)
         except Exception as error:
-            for key, flight in waiting:
-                self._finish(predictor, key, flight, error)
-        finally:
-            lane.under_way -= 1
-            if lane.waiting:
-                self._schedule(lane)
+            self._end(lane, flights, itertools.repeat(error))
+            return
+        read.add_done_callback(lambda done: self._read(lane, flights, plan, done))
 
-    async def _compute(self, lane: _Lane, plan: Plan, replies: list[Reply]) -> Batch:
-        rows = len(plan.keys)
-        began = time.perf_counter()
-        if lane.expected_s(rows) <= INLINE_S:
-            batch = lane.predictor.complete(plan, replies, self._now_ms())
-        else:
-            self.in_threads += 1
-            batch = await asyncio.to_thread(lane.predictor.complete, plan, replies, self._now_ms())
-        lane.learn(rows, time.perf_counter() - began)
+    def _read(self, lane: _Lane[T], flights: list[_Flight[T]], plan: Plan, done: asyncio.Future[list[Reply]]) -> None:
+        """The features are there, or cannot be had."""
+        try:
+            replies, predictor, now_ms = done.result(), lane.predictor, self._now_ms()
+            if lane.expected_s(len(flights)) <= INLINE_S:
+                self._land(lane, flights, *_complete(predictor, plan, replies, now_ms))
+                return
+        except Exception as error:
+            self._end(lane, flights, itertools.repeat(error))
+            return
+        self.in_threads += 1
+        loop = asyncio.get_running_loop()
+        computed = loop.run_in_executor(None, _complete, predictor, plan, replies, now_ms)
+        computed.add_done_callback(lambda done: self._computed(lane, flights, done))
+
+    def _computed(self, lane: _Lane[T], flights: list[_Flight[T]], done: asyncio.Future[tuple[Batch, float]]) -> None:
+        """A thread has finished."""
+        try:
+            self._land(lane, flights, *done.result())
+        except Exception as error:
+            self._end(lane, flights, itertools.repeat(error))
+
+    def _land(self, lane: _Lane[T], flights: list[_Flight[T]], batch: Batch, took_s: float) -> None:
+        rows = len(flights)
+        lane.learn(rows, took_s)
         self.rows += rows
         self.batches += 1
-        return batch
+        self._end(lane, flights, self._on_batch(lane.predictor, batch))
 
-    def _land(self, predictor: Predictor, waiting: list[tuple[Key, Flight]], batch: Batch) -> None:
-        self._on_batch(predictor, batch)
-        for i, (key, flight) in enumerate(waiting):
-            body = batch.bodies[i]
-            self._finish(predictor, key, flight, body if isinstance(body, PermanentError) else batch.entry(i))
+    def _end(self, lane: _Lane[T], flights: list[_Flight[T]], outcomes: Iterable[T | Exception]) -> None:
+        lane.under_way -= 1
+        self.waiting -= len(flights)
+        for flight, outcome in zip(flights, outcomes, strict=False):
+            del lane.flights[flight.key.text]
+            flight.land(outcome)
+        self._schedule(lane)
 
-    def _finish(self, predictor: Predictor, key: Key, flight: Flight, result: Entry | Exception) -> None:
-        self._flights.pop((predictor, key.text), None)
-        if flight.done():
-            return
-        if isinstance(result, Exception):
-            flight.set_exception(result)
-            flight.exception()  # Nobody may be waiting any more.
-        else:
-            flight.set_result(result)
+
+def _complete(predictor: Predictor, plan: Plan, replies: list[Reply], now_ms: int) -> tuple[Batch, float]:
+    """A batch, and the processor time it took.
+
+    By the clock, a batch that was interrupted once would seem slow; moved to a thread, it then waits for the event loop
+    as well, and would seem slow for good.
+    """
+    began_s = time.thread_time()
+    batch = predictor.complete(plan, replies, now_ms)
+    return batch, time.thread_time() - began_s

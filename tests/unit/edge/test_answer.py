@@ -7,6 +7,7 @@ import asyncio
 import orjson
 import pytest
 
+from edge.answer import Answer
 from edge.stats import Tier
 from precompute.entry import header
 from precompute.errors import DeadlineExceeded, FeatureMissing, Overloaded, StoreUnavailable
@@ -401,6 +402,44 @@ async def test_who_asks_after_a_change_is_not_given_a_flight_from_before_it() ->
 
     assert (total(before), total(after)) == (13.0, 24.0)
     assert after.tier is Tier.LIVE
+
+
+async def test_what_landed_while_the_replica_was_read_is_not_computed_again() -> None:
+    """One caller reads the replica; a flight lands, too late for that read; now there is no flight left to join."""
+    rig = Rig()
+    late, reading = await slow_reader(rig, "a:p")
+    early = await rig.answer()
+
+    reading.set_result([None])
+    answer = await late
+
+    assert (early.tier, answer.tier, total(answer)) == (Tier.LIVE, Tier.MEMORY, 13.0)
+    assert rig.ladder.live.rows == 1
+
+
+async def test_that_there_is_no_row_is_not_found_out_twice_either() -> None:
+    """The same for a flight that brought no answer."""
+    rig = Rig()
+    late, reading = await slow_reader(rig, "z:p")
+    early = await asyncio.gather(rig.answer("z:p"), return_exceptions=True)
+
+    reading.set_result([None])
+
+    with pytest.raises(FeatureMissing):
+        await late
+    assert isinstance(early[0], FeatureMissing)
+    assert rig.ladder.live.rows == 1
+
+
+async def slow_reader(rig: Rig, key: str) -> tuple[asyncio.Task[Answer], asyncio.Future[list[bytes | None]]]:
+    """A caller whose read of the replica is under way, and that read; others' reads are answered as ever."""
+    reading: asyncio.Future[list[bytes | None]] = asyncio.get_running_loop().create_future()
+    read = rig.replica.get
+    rig.replica.get = lambda _: reading  # type: ignore[method-assign]
+    caller = asyncio.create_task(rig.answer(key))
+    await asyncio.sleep(0)
+    rig.replica.get = read  # type: ignore[method-assign]
+    return caller, reading
 
 
 async def test_a_caller_that_goes_away_takes_nobody_along() -> None:

@@ -25,12 +25,16 @@ class Bench:
         for i in range(things):
             self.rig.replica.put("thing", f"t{i}", 0, v=[float(i), 0.0])
         self.landed: list[int] = []
-        self.live = Live(
+        self.live: Live[Entry] = Live(
             self.rig.replica,  # type: ignore[arg-type]
-            lambda _, batch: self.landed.append(len(batch.keys)),
+            self._land,
             lambda: self.rig.now_ms,
             max_waiting=max_waiting,
         )
+
+    def _land(self, _: Predictor, batch: Batch) -> list[Entry | PermanentError]:
+        self.landed.append(len(batch.keys))
+        return [b if isinstance(b, PermanentError) else batch.entry(i) for i, b in enumerate(batch.bodies)]
 
     def key(self, i: int) -> Key:
         return self.rig.servable.model.parse_key(f"t{i}:p")
@@ -44,7 +48,7 @@ async def test_a_hundred_callers_of_one_key_cost_one_row() -> None:
     """They share one flight, its read and its result."""
     bench = Bench()
 
-    entries = await asyncio.gather(*map(asyncio.shield, bench.predict(*[7] * 100)))
+    entries = await asyncio.gather(*bench.predict(*[7] * 100))
 
     assert (bench.live.rows, bench.live.batches, len(bench.rig.replica.runs)) == (1, 1, 1)
     assert all(entry is entries[0] for entry in entries)
@@ -92,18 +96,15 @@ async def test_a_flight_outlives_all_who_waited_for_it() -> None:
     """Cancelled callers cancel nothing but their waits, and whoever comes later gets the result."""
     bench = Bench()
     bench.rig.replica.gate.clear()
-    (flight,) = bench.predict(1)
-    waits = [asyncio.create_task(_wait(flight)) for _ in range(3)]
-    await asyncio.sleep(0)
-    for wait in waits:
+    for wait in bench.predict(1, 1, 1):
         wait.cancel()
-    await asyncio.gather(*waits, return_exceptions=True)
+    await asyncio.sleep(0)
 
     (again,) = bench.predict(1)
     bench.rig.replica.gate.set()
 
-    assert again is flight
     assert b'"sum":11.0' in (await again).body
+    assert bench.live.rows == 1
 
 
 async def test_waiting_keys_are_bounded() -> None:
@@ -117,8 +118,8 @@ async def test_waiting_keys_are_bounded() -> None:
     joined = bench.predict(3)
 
     bench.rig.replica.gate.set()
-    await asyncio.gather(*flights)
-    assert joined[0] is flights[3]
+    entries = await asyncio.gather(*flights, *joined)
+    assert entries[10] is entries[3]
     assert bench.live.waiting == 0
 
 
@@ -211,7 +212,7 @@ class TestWhereABatchIsComputed:
             return complete(plan, replies, now_ms)
 
         monkeypatch.setattr(bench.rig.predictor, "complete", timed)
-        monkeypatch.setattr(live_module.time, "perf_counter", lambda: clock["s"])
+        monkeypatch.setattr(live_module.time, "thread_time", lambda: clock["s"])
         return bench
 
     async def run(self, bench: Bench, rows: int, took_ms: float) -> None:
@@ -259,10 +260,6 @@ class TestWhereABatchIsComputed:
 
         assert self.threads == [False, True, True, False]
         assert INLINE_S == 0.001
-
-
-async def _wait(flight: asyncio.Future[Entry]) -> Entry:
-    return await asyncio.shield(flight)
 
 
 def _broken(*_: object) -> None:
