@@ -158,8 +158,10 @@ class Freshness:
 
     @epoch.setter
     def epoch(self, epoch: int | None) -> None:
-        self._epoch = epoch
-        self.known.moves += 1
+        # Set anew with each look at the logs, and rarely another.
+        if epoch != self._epoch:
+            self._epoch = epoch
+            self.known.moves += 1
 
     def watch(self, views: Sequence[str], entities: Sequence[str]) -> Watch:
         """What to look at for a prediction with these dependencies; worth keeping beside the entry."""

@@ -138,3 +138,14 @@ def test_a_verdict_is_remembered_only_while_nothing_is_learned(learn: Callable[[
 
     assert before == [Verdict.FRESH] * 2
     assert kept.verdict(rig.freshness) is not Verdict.FRESH
+
+
+def test_a_look_that_finds_nothing_new_leaves_verdicts_as_they_are() -> None:
+    """A follower looks several times a second; judging everything again each time would be work for nothing."""
+    rig = Rig()
+    before = rig.freshness.known.moves
+
+    rig.freshness.begin(EPOCH)
+    rig.freshness.tables["thing"].floor = rig.freshness.tables["thing"].floor
+
+    assert rig.freshness.known.moves == before
