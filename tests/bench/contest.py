@@ -50,6 +50,7 @@ class Contest:
         body = self._bodies[self._names[0]]
         self._measure("nginx return 200", lambda: anchors.nginx_return(directory, body), plain)
         self._measure("nearcast, memory", self._edge(), targets(self._names))
+        self._measure("nearcast, memory, numbered", self._edge(), targets(self._names), numbered=True)
         self._measure(
             "nginx + Lua, shared dict", lambda: anchors.nginx_shared_dictionary(directory, self._bodies), plain
         )
@@ -69,11 +70,24 @@ class Contest:
         """Requests per second; None if it was not measured."""
         return self.found[name].per_s if name in self.found else None
 
-    def _measure(self, name: str, start: Callable[[], AbstractContextManager[Running]], paths: list[str]) -> None:
+    def _measure(
+        self,
+        name: str,
+        start: Callable[[], AbstractContextManager[Running]],
+        paths: list[str],
+        *,
+        numbered: bool = False,
+    ) -> None:
         try:
             with start() as server:
                 self.found[name] = capacity(
-                    self.world.directory, server, paths, connections=CONNECTIONS, seconds=self.seconds, runs=self.runs
+                    self.world.directory,
+                    server,
+                    paths,
+                    connections=CONNECTIONS,
+                    seconds=self.seconds,
+                    runs=self.runs,
+                    numbered=numbered,
                 )
         except Missing as reason:
             self.missing[name] = str(reason)

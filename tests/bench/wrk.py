@@ -17,12 +17,17 @@ _SCRIPT = """
 local requests, at = {}, 0
 function init()
   for target in io.lines("TARGETS") do
-    requests[#requests + 1] = "GET " .. target .. " HTTP/1.1\\r\\nHost: 127.0.0.1\\r\\n\\r\\n"
+    requests[#requests + 1] = "GET " .. target .. " HTTP/1.1\\r\\nHost: 127.0.0.1\\r\\n"
+  end
+  if not NUMBERED then
+    for i, request in ipairs(requests) do requests[i] = request .. "\\r\\n" end
   end
 end
 function request()
-  at = at % #requests + 1
-  return requests[at]
+  at = at + 1
+  local request = requests[(at - 1) % #requests + 1]
+  if NUMBERED then return request .. "X-Request-Id: " .. at .. "\\r\\n\\r\\n" end
+  return request
 end
 """
 
@@ -41,9 +46,19 @@ class Capacity:
 
 
 def capacity(
-    directory: Path, server: Running, targets: Sequence[str], *, connections: int, seconds: float, runs: int
+    directory: Path,
+    server: Running,
+    targets: Sequence[str],
+    *,
+    connections: int,
+    seconds: float,
+    runs: int,
+    numbered: bool = False,
 ) -> Capacity:
     """Requests answered with 200 per second.
+
+    Args:
+        numbered: each request carries its number, so that no two are the same bytes.
 
     Raises:
         Missing: wrk is not installed.
@@ -54,7 +69,7 @@ def capacity(
         raise Missing("wrk is not installed")
     listed, script = directory / "targets.txt", directory / "wrk.lua"
     listed.write_text("".join(f"{target}\n" for target in targets))
-    script.write_text(_SCRIPT.replace("TARGETS", str(listed)))
+    script.write_text(_SCRIPT.replace("TARGETS", str(listed)).replace("NUMBERED", str(numbered).lower()))
     argv = [program, "-t1", f"-c{connections}", "--latency", "-s", str(script), f"http://127.0.0.1:{server.port}"]
     # Once without counting: everything is warm then.
     _run([*argv, "-d1s"], server)
