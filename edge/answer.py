@@ -93,7 +93,14 @@ class Ladder:
         now_ms: Callable[[], int],
         *,
         max_waiting: int,
+        set_aside: Callable[[str, bytes, str], None] = lambda name, value, why: None,
     ) -> None:
+        """Begins with nothing.
+
+        Args:
+            max_waiting: keys that may wait for live inference.
+            set_aside: told of entries that cannot be read: the name, the bytes, and what is wrong with them.
+        """
         self.memory = memory
         self.editions = Editions(freshness)
         self.absent = AbsentKeys(memory.max_bytes // SHARE, freshness, lag_s, now_ms)
@@ -105,6 +112,7 @@ class Ladder:
         self._lag_of_ms, self._lag_then_s = -1, 0.0
         self._write_back = write_back
         self._stats = stats
+        self._set_aside = set_aside
         self._now_ms = now_ms
         self._deadlines = Deadlines()
 
@@ -246,8 +254,9 @@ class Ladder:
     def _held(self, ask: Ask, value: bytes) -> Held | None:
         try:
             return self.editions.of(ask.predictor.servable).read(ask.key, value)
-        except EntryCorrupt:
+        except EntryCorrupt as error:
             self._stats.corrupt_entries += 1
+            self._set_aside(ask.name, value, str(error))
             return None
 
     def _landed(self, predictor: Predictor, batch: Batch) -> list[Held | PermanentError]:

@@ -17,6 +17,7 @@ from edge.api.admin import INVALIDATE, Invalidate
 from edge.api.guard import Guard
 from edge.api.predict import PREFIX, Predict
 from edge.api.why import WHY, Why
+from edge.damaged import Damaged
 from edge.fetch import Fetch
 from edge.follower import BLOCK_MS, Follower
 from edge.held import Held
@@ -75,6 +76,7 @@ class Edge:
             self.stats,
             now_ms,
             max_waiting=settings.max_waiting_keys,
+            set_aside=Damaged(self._writes, now_ms).offer,
         )
         self.warmth = Warmth(self.memory, self._replica, self.ladder.editions, settings.warm_keys, now_ms)
         #: Set once warm; unset when shutting down, so that a balancer looks elsewhere first.

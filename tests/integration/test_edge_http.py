@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from deploy.local.redis_pair import RedisPair
+from precompute import dead_letters
 from tests.edge_process import Edge, edge_process, tier
 from tests.edge_project import EdgeProject, direct, graph
 from tests.waiting import wait_until
@@ -422,6 +423,19 @@ class TestWriteBack:
         assert stored.endswith(answer.content)
         ttl_ms = scene.project.store.call("PTTL", f"p:late:1:{key}?hour=12")
         assert 3_500_000 < ttl_ms <= 3_600_000
+
+    def test_a_damaged_entry_costs_nobody_an_answer_and_is_set_aside(self, scene: Scene) -> None:
+        """With its bytes, for somebody to look at; the answer is computed, and takes its place."""
+        (key,) = scene.flights(1)
+        name, store = f"p:late:1:{key}?hour=12", scene.project.store
+        store.run([("SET", name, b"\x01\x02cut sho"), ("WAIT", 1, 10_000)])
+
+        answer = scene.edge.get(path(key))
+
+        assert (tier(answer), value(answer)) == ("live", scene.expected(key))
+        letters = wait_until(lambda: [found for found in dead_letters.recent(store) if found.source == name])
+        assert [(letter.kind, letter.content) for letter in letters] == [("entries", (b"\x01\x02cut sho",))]
+        wait_until(lambda: store.call("GET", name).endswith(answer.content))
 
 
 class Connection:
