@@ -31,8 +31,8 @@ class StackFailed(NearcastError):
 class Child:
     """A process of the stack.
 
-    `env` replaces our environment. The children after this one wait until `ready()`. An exit with
-    `final_status` before that means that trying again cannot help (a wrong configuration).
+    `env` replaces our environment. The children after this one wait until `ready()`. An exit with one of
+    `final_statuses` before that means that trying again cannot help (a wrong configuration).
     """
 
     name: str
@@ -45,7 +45,7 @@ class Child:
     ready: Callable[[], bool] | None = None
     ready_within_s: float = 60.0
     stop_grace_s: float = 10.0
-    final_status: int | None = None
+    final_statuses: tuple[int, ...] = ()
 
     def then(self, act: Callable[[], None]) -> Child:
         """The same child, but the others wait until `act` has been done, too."""
@@ -117,6 +117,12 @@ class KeptChild:
         elif self._restart_at_s is not None and time.monotonic() >= self._restart_at_s:
             self.start()
 
+    def ask_to_end(self) -> None:
+        """Asks the process to end, without waiting for it."""
+        self._restart_at_s = None
+        if self.process is not None:
+            self._processes.ask_to_end(self.process)
+
     def stop(self, *, hurried: Callable[[], bool]) -> None:
         """Stops the process and waits for its last words."""
         self._restart_at_s = None
@@ -134,7 +140,7 @@ class KeptChild:
 
     def _bury(self, status: int) -> None:
         how = f"ended with status {status}" if status >= 0 else f"was ended ({signal.strsignal(-status)})"
-        if status == self.child.final_status and not self._was_ready:
+        if status in self.child.final_statuses and not self._was_ready:
             raise self.failed(how)
         now_s = time.monotonic()
         verdict = self._policy.died(started_s=self._started_s, now_s=now_s)

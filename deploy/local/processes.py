@@ -30,6 +30,7 @@ class Processes:
 
     def __init__(self) -> None:
         self._alive: dict[int, subprocess.Popen[bytes]] = {}
+        self._asked: set[int] = set()
         self._guardian: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
@@ -79,16 +80,21 @@ class Processes:
             self._clear(process.pid)
         return status
 
-    def stop(self, process: subprocess.Popen[bytes], *, grace_s: float, hurried: Callable[[], bool] = never) -> int:
-        """Asks the process to end and kills it, with all it started, after `grace_s`, or as soon as
-        `hurried()`.
+    def ask_to_end(self, process: subprocess.Popen[bytes]) -> None:
+        """Asks the process to end, once: for some, a second time means at once.
 
         Only the process itself is asked: a Celery worker that is told to stop lets its pool finish, and the
         pool would drop its work if it were told too.
         """
+        if process.pid in self._alive and process.pid not in self._asked:
+            self._asked.add(process.pid)
+            process.terminate()
+            process.send_signal(signal.SIGCONT)
+
+    def stop(self, process: subprocess.Popen[bytes], *, grace_s: float, hurried: Callable[[], bool] = never) -> int:
+        """Asks the process to end and kills it, with all it started, after `grace_s`, or as soon as `hurried()`."""
         deadline = time.monotonic() + grace_s
-        process.terminate()
-        process.send_signal(signal.SIGCONT)
+        self.ask_to_end(process)
         while self.poll(process) is None and time.monotonic() < deadline and not hurried():
             time.sleep(_NAP_S)
         return self.kill(process)
@@ -105,6 +111,7 @@ class Processes:
         self._close_guardian()
 
     def _clear(self, group: int) -> None:
+        self._asked.discard(group)
         if self._alive.pop(group, None):
             # Right after the leader is gone its number cannot belong to somebody else yet, and while a
             # member lives it cannot be given out at all.

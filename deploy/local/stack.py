@@ -104,7 +104,7 @@ def _environment(settings: Settings, where: RunningStack, environ: Mapping[str, 
 def _parts(url: str, environment: Mapping[str, str]) -> list[Child]:
     def part(name: str, **more: object) -> Child:
         argv = (sys.executable, "-m", "deploy.cli", name)
-        return Child(name=name, argv=argv, env=environment, final_status=_WRONG_CONFIGURATION, **more)  # type: ignore[arg-type]
+        return Child(name=name, argv=argv, env=environment, final_statuses=(_WRONG_CONFIGURATION,), **more)  # type: ignore[arg-type]
 
     return [
         part("worker", stop_grace_s=_WORKER_GRACE_S, nice=_NICE),

@@ -24,7 +24,8 @@ class Supervisor:
     """Keeps children running.
 
     `run` does it all in the main thread, signals included. As a context manager it supervises in a thread
-    of its own, while the block does something else; what goes wrong there is in `failure`.
+    of its own, while the block does something else; what goes wrong there is in `failure`. Children that do not
+    build on each other may start and end `together`.
     """
 
     def __init__(
@@ -34,9 +35,11 @@ class Supervisor:
         stream: TextIO | None = None,
         greeting: str = "everything is ready",
         restarts: RestartSettings = _DEFAULT_RESTARTS,
+        together: bool = False,
     ) -> None:
         self.failure: StackFailed | None = None
         self._greeting = greeting
+        self._together = together
         self._log = LogLines(stream or sys.stderr, [OURSELVES, *(child.name for child in children)])
         self._processes = Processes()
         self._kept = [KeptChild(child, self._processes, self._log, restarts) for child in children]
@@ -73,22 +76,27 @@ class Supervisor:
         return 1 if self.failure else 0
 
     def start(self) -> None:
-        """Starts each child once the one before is ready; returns early when asked to stop.
+        """Starts each child once the one before is ready, or all at once; returns early when asked to stop.
 
         Raises:
             StackFailed: a child died too often, or was not ready in time.
         """
-        for kept in self._kept:
-            kept.start()
-            deadline = time.monotonic() + kept.child.ready_within_s
-            while not self._stop_requests and not kept.is_ready():
-                self._look_after_children()
-                if time.monotonic() > deadline:
-                    raise kept.failed(f"was not ready within {kept.child.ready_within_s:g} s")
-                time.sleep(_NAP_S)
+        for batch in [self._kept] if self._together else [[kept] for kept in self._kept]:
+            for kept in batch:
+                kept.start()
+            for kept in batch:
+                self._wait_for(kept)
             if self._stop_requests:
                 return
         self._log.write(OURSELVES, self._greeting)
+
+    def _wait_for(self, kept: KeptChild) -> None:
+        deadline = time.monotonic() + kept.child.ready_within_s
+        while not self._stop_requests and not kept.is_ready():
+            self._look_after_children()
+            if time.monotonic() > deadline:
+                raise kept.failed(f"was not ready within {kept.child.ready_within_s:g} s")
+            time.sleep(_NAP_S)
 
     def watch(self) -> None:
         """Restarts children that die, until asked to stop.
@@ -105,7 +113,10 @@ class Supervisor:
         self._stop_requests += 1
 
     def stop(self) -> None:
-        """Stops every child, last one first, and waits for its end."""
+        """Stops every child, last one first, and waits for its end; or all at once."""
+        if self._together:
+            for kept in self._kept:
+                kept.ask_to_end()
         for kept in reversed(self._kept):
             kept.stop(hurried=lambda: self._stop_requests > 1)
         self._processes.close()

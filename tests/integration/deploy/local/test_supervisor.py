@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import signal
 import sys
 import threading
@@ -34,6 +35,13 @@ def goodbye(*_):
 signal.signal(signal.SIGTERM, goodbye)
 print("hello")
 signal.pause()
+"""
+COUNT_REQUESTS = """
+import signal
+signal.signal(signal.SIGTERM, lambda *_: print("asked to end"))
+print("hello")
+while True:
+    signal.pause()
 """
 KEEP_A_STUBBORN_CHILD = """
 import signal, subprocess, sys
@@ -140,7 +148,7 @@ def test_a_child_that_keeps_dying_stops_the_stack_with_its_last_lines() -> None:
     assert status == 1
     assert log.getvalue().count("starting it again") == 4
     last = log.getvalue().splitlines()[-2:]
-    assert last[0] == "nearcast | edge ended with status 3 and died 5 times within 0 s. Its last lines:"
+    assert re.fullmatch(r"nearcast \| edge ended with status 3 and died 5 times within \d s. Its last lines:", last[0])
     assert last[1] == "edge     | no luck"
 
 
@@ -156,7 +164,7 @@ def test_a_stack_that_fails_while_it_is_watched_says_so() -> None:
 
 def test_the_final_status_is_not_tried_again() -> None:
     """A child that refuses its configuration ends the stack at once."""
-    refuse = python("edge", "import sys; print('bad port'); sys.exit(2)", final_status=2, ready=lambda: False)
+    refuse = python("edge", "import sys; print('bad port'); sys.exit(2)", final_statuses=(2,), ready=lambda: False)
     log = io.StringIO()
 
     status = Supervisor([refuse], stream=log, restarts=QUICK).run()
@@ -204,6 +212,28 @@ def test_a_stop_that_is_asked_for_during_the_start_is_heard() -> None:
     supervisor.start()
 
     supervisor.stop()
+
+
+def test_children_that_start_together_do_not_wait_for_each_other() -> None:
+    """The first gets ready once the second runs; and everybody is asked to end before anybody is waited for."""
+    second = python("second", SAY_GOODBYE)
+    log = io.StringIO()
+    first = python("first", SAY_GOODBYE, ready=lambda: "second   | hello" in log.getvalue())
+    with Supervisor([first, second], stream=log, restarts=QUICK, together=True) as supervisor:
+        wait_until(lambda: log.getvalue().count("hello") == 2)
+        pids = supervisor.pids()
+
+    goodbyes = {line.split()[0] for line in log.getvalue().splitlines() if "goodbye" in line}
+    assert goodbyes == set(pids) == {"first", "second"}
+
+
+def test_a_child_is_asked_to_end_once() -> None:
+    """Some take a second time for impatience."""
+    log = io.StringIO()
+    with Supervisor([python("edge", COUNT_REQUESTS, stop_grace_s=0.3)], stream=log, together=True):
+        wait_until(lambda: "hello" in log.getvalue())
+
+    assert log.getvalue().count("asked to end") == 1
 
 
 def test_a_nice_child_makes_way() -> None:
