@@ -17,6 +17,7 @@ from edge.api.admin import INVALIDATE, Invalidate
 from edge.api.guard import Guard
 from edge.api.predict import PREFIX, Predict
 from edge.api.why import WHY, Why
+from edge.census import census
 from edge.damaged import Damaged
 from edge.fetch import Fetch
 from edge.follower import BLOCK_MS, Follower
@@ -29,6 +30,7 @@ from edge.memory import Memory
 from edge.metrics import MetricsPage
 from edge.replica import Replica
 from edge.serving import Serving
+from edge.snapshot import Snapshot
 from edge.stats import Stats
 from edge.warmth import Warmth
 from edge.write_back import WriteBack
@@ -67,6 +69,7 @@ class Edge:
         self.follower = Follower(self._logs, [*project.views, ORDERS], self.serving.look, watch=self._reads)
         self.write_back = WriteBack(self._writes, max_waiting=settings.max_write_backs)
         self.hot = HotKeys(list(project.models), self._writes, settings.hot_flush_s)
+        self.damaged = Damaged(self._writes, now_ms)
         self.ladder = Ladder(
             self.memory,
             self._replica,
@@ -76,7 +79,7 @@ class Edge:
             self.stats,
             now_ms,
             max_waiting=settings.max_waiting_keys,
-            set_aside=Damaged(self._writes, now_ms).offer,
+            set_aside=self.damaged.offer,
         )
         self.warmth = Warmth(self.memory, self._replica, self.ladder.editions, settings.warm_keys, now_ms)
         #: Set once warm; unset when shutting down, so that a balancer looks elsewhere first.
@@ -124,6 +127,14 @@ class Edge:
         for link in (self._reads, self._logs, self._files, self._writes):
             await link.close()
 
+    def census(self) -> Snapshot:
+        """What this process has counted."""
+        return census(self)
+
+    async def totals(self) -> Snapshot:
+        """What the node has counted."""
+        return self.census()
+
     def door(self) -> HitDoor:
         """What answers below HTTP routes."""
         return HitDoor(self.ladder, self.serving, self.stats, self.hot.counter)
@@ -143,7 +154,7 @@ class Edge:
             Route(WHY + "{rest:path}", why, methods=["GET"]),
             Route("/livez", self._live),
             Route("/readyz", self._ready),
-            Route("/metrics", MetricsPage(self), methods=["GET", "HEAD"]),
+            Route("/metrics", MetricsPage(self.totals), methods=["GET", "HEAD"]),
         ]
         return Guard(Router(routes, redirect_slashes=False))
 

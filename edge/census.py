@@ -1,0 +1,71 @@
+"""What one edge process has counted up to now, read from the plain numbers that its parts keep."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from edge.snapshot import Durations, Snapshot
+from edge.stats import Histogram
+
+if TYPE_CHECKING:
+    from edge.app import Edge
+
+
+def census(edge: Edge) -> Snapshot:
+    """Everything that is exported; counting itself costs a request nothing but additions."""
+    stats = edge.stats
+    return Snapshot(
+        answers={(model, str(tier)): _durations(histogram) for (model, tier), histogram in stats.answers.items()},
+        errors=dict(stats.errors),
+        counters=_counters(edge),
+        sums=_sums(edge),
+        peaks=_peaks(edge),
+    )
+
+
+def _durations(histogram: Histogram) -> Durations:
+    return Durations(tuple(histogram.counts), round(histogram.total_s * 1e9))
+
+
+def _counters(edge: Edge) -> dict[str, int]:
+    stats, live, back, follower = edge.stats, edge.live, edge.write_back, edge.follower
+    return {
+        "not_modified": stats.not_modified,
+        "replica_failures": stats.replica_failures,
+        "corrupt_entries": stats.corrupt_entries,
+        "corrupt_entries_set_aside": edge.damaged.set_aside,
+        "corrupt_entries_dropped": edge.damaged.dropped,
+        "absent_hits": edge.ladder.absent.hits,
+        "revalidations_shed": stats.revalidations_shed,
+        "memory_evictions": edge.memory.evictions,
+        "live_rows": live.rows,
+        "live_batches": live.batches,
+        "live_thread_batches": live.in_threads,
+        "write_backs": back.written,
+        "write_backs_dropped": back.dropped,
+        "write_backs_refused": back.refused,
+        "hot_windows_dropped": edge.hot.dropped,
+        "log_records": follower.records,
+        "log_records_damaged": follower.damaged,
+        "follower_restarts": follower.restarts,
+    }
+
+
+def _sums(edge: Edge) -> dict[str, int]:
+    return {
+        "memory_entries": len(edge.memory),
+        "memory_bytes": edge.memory.bytes,
+        "memory_max_bytes": edge.memory.max_bytes,
+        "live_waiting": edge.live.waiting,
+        "write_backs_waiting": edge.write_back.waiting,
+        "ready": int(edge.ready),
+        "processes": 1,
+    }
+
+
+def _peaks(edge: Edge) -> dict[str, float]:
+    return {
+        "replica_lag_seconds": edge.follower.lag_s(),
+        "models_loaded": len(edge.serving.servables()),
+        "model_failures": len(edge.serving.failures),
+    }
