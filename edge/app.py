@@ -30,6 +30,7 @@ from edge.memory import Memory
 from edge.metrics import MetricsPage
 from edge.replica import Replica
 from edge.serving import Serving
+from edge.siblings import Siblings, Slot
 from edge.snapshot import Snapshot
 from edge.stats import Stats
 from edge.warmth import Warmth
@@ -51,9 +52,9 @@ def now_ms() -> int:
 
 
 class Edge:
-    """All parts of one edge process."""
+    """All parts of one edge process; `slot` is its place if it has siblings."""
 
-    def __init__(self, project: Project, settings: Settings) -> None:
+    def __init__(self, project: Project, settings: Settings, slot: Slot | None = None) -> None:
         timeout_s = settings.redis_timeout_s
         self.settings = settings
         self.stats = Stats()
@@ -84,6 +85,7 @@ class Edge:
         self.warmth = Warmth(self.memory, self._replica, self.ladder.editions, settings.warm_keys, now_ms)
         #: Set once warm; unset when shutting down, so that a balancer looks elsewhere first.
         self.ready = False
+        self.siblings = Siblings(slot, self.census, lambda: self.ready) if slot else None
         self._opening: asyncio.Task[None] | None = None
 
     @property
@@ -97,6 +99,8 @@ class Edge:
         Raises:
             StoreUnavailable: the replica cannot be reached. The primary may be away: edges do without it.
         """
+        if self.siblings is not None:
+            await self.siblings.open()
         await self._reads.open()
         await self._logs.open()
         await self._files.open()
@@ -126,14 +130,16 @@ class Edge:
             self._opening.cancel()
         for link in (self._reads, self._logs, self._files, self._writes):
             await link.close()
+        if self.siblings is not None:
+            await self.siblings.close()
 
     def census(self) -> Snapshot:
         """What this process has counted."""
         return census(self)
 
     async def totals(self) -> Snapshot:
-        """What the node has counted."""
-        return self.census()
+        """What the node has counted: this process and its siblings."""
+        return await self.siblings.totals() if self.siblings is not None else self.census()
 
     def door(self) -> HitDoor:
         """What answers below HTTP routes."""

@@ -9,23 +9,23 @@ import logging
 import signal
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import Any
 
 import uvicorn
 import uvloop
 
+from edge import listening
 from edge.app import Edge
 from edge.lane import LaneProtocol, drain, lane_protocol, sweep_idle
 from edge.lane_support import lane_is_supported
+from edge.siblings import Slot
 from precompute import manifest
-from precompute.errors import ConfigError
 from precompute.settings import Settings
 
 log = logging.getLogger(__name__)
 
-#: What is being answered when connections are closed may take so long.
-FINISH_S = 10
-BACKLOG = 2048
 _LOOK_S = 0.02
 #: New objects before a collection of each generation. While 200,000 entries came in, the default spent 5 % of the time
 #: collecting; at 10,000 single collections took over 1 ms.
@@ -47,23 +47,20 @@ def run(settings: Settings) -> None:
         StoreUnavailable: the replica cannot be reached.
     """
     project = manifest.load(settings.project)
-    with _bound(settings.host, settings.port) as listener:
-        uvloop.run(_serve(Edge(project, settings), listener))
+    with listening.bound(settings.host, settings.port) as listener:
+        uvloop.run(_serve(Edge(project, settings), listener, []))
 
 
-def _bound(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host, port))
-    except OSError as error:
-        listener.close()
-        raise ConfigError(f"cannot listen on {host}:{port}: {error.strerror}; choose another with --port") from None
-    return listener
+def run_in_slot(settings: Settings, slot: Slot) -> None:
+    """Serves as one of several processes, on sockets that whoever started them keeps open; else like `run`."""
+    project = manifest.load(settings.project)
+    with contextlib.ExitStack() as open_ones:
+        listeners = [open_ones.enter_context(socket.socket(fileno=number)) for number in slot.listeners]
+        own = listeners.pop(slot.number)
+        uvloop.run(_serve(Edge(project, settings, slot), own, listeners))
 
 
-async def _serve(edge: Edge, listener: socket.socket) -> None:
+async def _serve(edge: Edge, own: socket.socket, others: Sequence[socket.socket]) -> None:
     lane = await _lane(edge)
     config = uvicorn.Config(
         edge.application(),
@@ -74,12 +71,12 @@ async def _serve(edge: Edge, listener: socket.socket) -> None:
         access_log=False,
         server_header=False,
         timeout_keep_alive=edge.settings.keep_alive_s,  # type: ignore[arg-type]  # only a timer,
-        timeout_graceful_shutdown=FINISH_S,
-        backlog=BACKLOG,
+        timeout_graceful_shutdown=listening.FINISH_S,
+        backlog=listening.BACKLOG,
     )
     server = _Server(config)
     with _obeying_signals(server, edge, lane), _sweeping(server, edge, lane):
-        await _run(server, edge, listener)
+        await _run(server, edge, own, others)
 
 
 async def _lane(edge: Edge) -> type[LaneProtocol] | None:
@@ -95,9 +92,9 @@ def _no_hit(target: bytes, arrived_s: float) -> None:
     """The door of a lane that is turned off."""
 
 
-async def _run(server: _Server, edge: Edge, listener: socket.socket) -> None:
+async def _run(server: _Server, edge: Edge, own: socket.socket, others: Sequence[socket.socket]) -> None:
     starting = asyncio.create_task(edge.start())
-    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    serving = asyncio.create_task(_answer(server, edge, own, others))
     try:
         await asyncio.wait((starting, serving), return_when=asyncio.FIRST_COMPLETED)
         if not starting.done():
@@ -105,14 +102,33 @@ async def _run(server: _Server, edge: Edge, listener: socket.socket) -> None:
             return  # Told to stop before there was anything to serve.
         await starting
         _keep_what_is_there()
-        host, port = listener.getsockname()[:2]
-        log.info("listening on http://%s:%d", f"[{host}]" if ":" in host else host, port)
+        if edge.siblings is None:
+            log.info("listening on %s", listening.url(own))
         await serving
     finally:
         server.should_exit = True
         starting.cancel()
         await asyncio.gather(starting, serving, return_exceptions=True)
         await edge.stop()
+
+
+async def _answer(server: _Server, edge: Edge, own: socket.socket, others: Sequence[socket.socket]) -> None:
+    """Serves; a process whose siblings can do it meanwhile leaves its connections to them until it is ready."""
+    siblings = edge.siblings
+    while siblings is not None and not (edge.ready or siblings.answers_first or server.should_exit):  # noqa: ASYNC110
+        await asyncio.sleep(_LOOK_S)
+    helping = asyncio.create_task(listening.take_over(others, partial(_connect, server), lambda: server.should_exit))
+    try:
+        await server.serve(sockets=[own])
+    finally:
+        helping.cancel()
+
+
+async def _connect(server: _Server, connection: socket.socket) -> None:
+    # As uvicorn makes them for the connections that it accepts.
+    kind: Any = server.config.http_protocol_class
+    protocol = partial(kind, config=server.config, server_state=server.server_state, app_state={})
+    await asyncio.get_running_loop().connect_accepted_socket(protocol, connection)
 
 
 def _keep_what_is_there() -> None:

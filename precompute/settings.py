@@ -40,6 +40,8 @@ class Settings(BaseSettings):
     #: Needed for everything that changes state over HTTP; without one, such requests are refused.
     admin_token: SecretStr | None = None
 
+    #: Processes of an edge node, on one port; they share `memory_max_bytes`.
+    processes: _Count = 1
     #: Whether hits in memory are answered below ASGI; only good for finding out whether that is at fault.
     lane: bool = True
     #: Idle connections are kept so long: longer than the usual balancer keeps its own.

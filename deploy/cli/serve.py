@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -17,27 +18,51 @@ Host = Annotated[str | None, typer.Option(help="Address the edge listens on. Env
 Port = Annotated[
     int | None, typer.Option(help="Port the edge listens on, 0 for any free one. Environment: NEARCAST_PORT.")
 ]
+Processes = Annotated[
+    int | None, typer.Option(help="Processes of the edge, on one port. Environment: NEARCAST_PROCESSES.")
+]
 
 
 def register(app: typer.Typer) -> None:
     """Adds the commands."""
     app.command(epilog="Example: nearcast edge --replica redis://10.1.0.2/0 --port 8300")(edge)
+    app.command(hidden=True, epilog="Example: nearcast edge-process --number 0, and more")(edge_process)
     app.command(epilog="Example: nearcast worker --primary redis://10.0.0.1/0 --concurrency 4")(worker)
     app.command(epilog="Example: nearcast scheduler --primary redis://10.0.0.1/0")(scheduler)
     app.command(epilog="Example: nearcast refresher --primary redis://10.0.0.1/0")(refresher)
 
 
-def edge(ctx: typer.Context, host: Host = None, port: Port = None) -> None:
+def edge(ctx: typer.Context, host: Host = None, port: Port = None, processes: Processes = None) -> None:
     """Answer requests over HTTP from memory, the replica, or the model itself."""
     call = invocation(ctx)
-    call.also(host=host, port=port)
+    call.also(host=host, port=port, processes=processes)
     settings = _settings(call)
     # Only the replica: an edge starts and answers while the primary is away.
     with checked_store(settings.read_url):
         pass
+    if settings.processes > 1:
+        from deploy.local.edge_node import run_edge_node
+
+        _ = call.project  # Mistakes in it are told once, before anything is started.
+        raise typer.Exit(run_edge_node(settings))
     from edge.server import run
 
     run(settings)
+
+
+def edge_process(
+    ctx: typer.Context,
+    number: Annotated[int, typer.Option(help="Which one it is, from 0.")],
+    directory: Annotated[Path, typer.Option(help="Where the processes find each other.")],
+    listener: Annotated[list[int], typer.Option(help="File descriptors of the node's sockets.")],
+    parent: Annotated[int, typer.Option(help="Process id of whoever started it.")],
+) -> None:
+    """Run one process of `nearcast edge --processes`, which starts them."""
+    from edge.server import run_in_slot
+    from edge.siblings import Slot
+
+    slot = Slot(number=number, directory=directory, listeners=tuple(listener), parent=parent)
+    run_in_slot(_settings(invocation(ctx)), slot)
 
 
 def worker(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from deploy.cli.invocation import Invocation, checked_store, invocation
-from deploy.cli.serve import Host, Port
+from deploy.cli.serve import Host, Port, Processes
 
 if TYPE_CHECKING:
     from deploy.local.stack import Stack
@@ -24,6 +24,7 @@ def up(
     ctx: typer.Context,
     host: Host = None,
     port: Port = None,
+    processes: Processes = None,
     data: Annotated[
         Path | None, typer.Option(help="Data of the embedded Redis; else .nearcast/redis beside the project file.")
     ] = None,
@@ -42,7 +43,7 @@ def up(
     from deploy.local.stack import local_stack
 
     call = invocation(ctx)
-    call.also(host=host, port=port)
+    call.also(host=host, port=port, processes=processes)
     settings = call.own_settings
     beside = settings.project.resolve().parent
     # Mistakes in the project are told before anything has been started.

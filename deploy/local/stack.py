@@ -94,6 +94,7 @@ def _environment(settings: Settings, where: RunningStack, environ: Mapping[str, 
         "NEARCAST_PRIMARY_URL": where.primary_url,
         "NEARCAST_HOST": where.host,
         "NEARCAST_PORT": str(where.port),
+        "NEARCAST_PROCESSES": str(settings.processes),
         "PYTHONUNBUFFERED": "1",
     }
     if where.replica_url:

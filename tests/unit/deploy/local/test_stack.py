@@ -71,3 +71,13 @@ def test_an_address_of_the_sixth_version_is_written_in_brackets(tmp_path: Path) 
 
     with local_stack(settings, tmp_path / "data", environ={}) as stack:
         assert stack.url == f"http://[::1]:{stack.where.port}"
+
+
+def test_the_edge_is_told_how_many_processes_it_shall_have(tmp_path: Path) -> None:
+    """What `nearcast up` was told."""
+    settings = Settings(project=tmp_path / "p.toml", port=0, processes=3)
+
+    with local_stack(settings, tmp_path / "data", environ={}) as stack:
+        environment = dict(stack.children[-1].env or {})
+
+    assert environment["NEARCAST_PROCESSES"] == "3"
