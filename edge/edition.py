@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import struct
 
-from edge.held import Held
+from edge.held import COMPUTED_BYTES, Held
 from precompute.entry import Entry, header, header_bytes, identity_prefix, split
 from precompute.errors import EntryCorrupt
 from precompute.freshness import Freshness
@@ -17,10 +17,8 @@ from precompute.predictions import lifetime_ms
 from precompute.predictor import Servable
 from precompute.updates import AsOf
 
-#: Where the history stands in a stored header; what is before it says how to read the rest.
-_MARKS = 2
-#: Where the time of the computation stands.
-_COMPUTED = struct.Struct("<6xQ")
+#: Where the history and the time of the computation begin in a stored header, and where the update ids do.
+_HISTORY, _COMPUTED, _IDS = 2, 6, 14
 #: What a tag cannot hold: commas separate the tags of `Cache-Tag`, and `Cache-Groups` is ASCII.
 _NO_TAG = re.compile(r"[^ -~]|,")
 #: Versions that may be served at a time on one node are far fewer.
@@ -40,7 +38,7 @@ class Edition:
         self.servable = servable
         self.policy = model.policy
         watched = len(model.watched_views)
-        marks = struct.Struct(f"<I8x{watched}Q{watched}I")
+        marks = struct.Struct(f"<I6x{watched}Q{watched}I")
         self.unpack, self.slots_at = marks.unpack, 1 + watched
         self._head_bytes = header_bytes(watched - 1)
         self._prefix = identity_prefix(model.name, servable.version, servable.variant)
@@ -64,11 +62,12 @@ class Edition:
         """
         if len(head) != self._head_bytes:
             raise EntryCorrupt(f"entry has {head[1]} update ids, the model has {len(self._slot_of) - 1} logs")
-        (computed_ms,) = _COMPUTED.unpack_from(head)
-        until_ms = computed_ms + lifetime_ms(self.policy, key.text)
+        computed = head[_COMPUTED : _COMPUTED + COMPUTED_BYTES]
+        until_ms = int.from_bytes(computed, "little") + lifetime_ms(self.policy, key.text)
         slots = [slot(name) for slot, name in zip(self._slot_of, self.servable.model.watched(key), strict=True)]
         # One order may be about the whole model, another about this key: two slots, one log.
-        return Held(self, body, head[_MARKS:] + head[-8:] + self._slots.pack(*slots), until_ms)
+        marks = b"".join((head[_HISTORY:_COMPUTED], computed, head[_IDS:], head[-8:], self._slots.pack(*slots)))
+        return Held(self, body, marks, until_ms)
 
     def entry(self, key: Key, entry: Entry) -> Held:
         """An entry that is parsed already."""

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from precompute.predictor import Servable
 
 
+#: Milliseconds of ten thousand years; with two bytes more, an entry with one dependency takes 16 more.
+COMPUTED_BYTES = 6
+
+
 class Held(msgspec.Struct, eq=False, gc=False):
     """A prediction in this process; made by an `Edition`.
 
@@ -53,7 +57,7 @@ class Held(msgspec.Struct, eq=False, gc=False):
     @property
     def computed_ms(self) -> int:
         """When it was computed, ms since 1970."""
-        return int.from_bytes(self.marks[4:12], "little")
+        return int.from_bytes(self.marks[4 : 4 + COMPUTED_BYTES], "little")
 
     @property
     def as_of(self) -> tuple[int, ...]:

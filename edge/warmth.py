@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 
 from edge.edition import Edition, Editions
 from edge.held import Held
@@ -23,6 +23,8 @@ log = logging.getLogger(__name__)
 _FULL = 0.95
 #: Keys of one turn of the event loop; requests are being answered meanwhile, and 64 take about half a millisecond.
 SLICE = 64
+#: Names of one read.
+_PAGE = 1024
 
 
 class Warmth:
@@ -81,17 +83,30 @@ async def warm(
     loaded = 0
     for servable in servables:
         edition = editions.of(servable)
-        (names,) = await replica.run([("ZREVRANGE", hot_key(servable.model.name), 0, keys - 1)])
-        for at in range(0, len(checked(names)), SLICE):
-            part = [key for name in names[at : at + SLICE] if (key := _parsed(servable, name)) is not None]
-            stored = await replica.get([_name(servable, key) for key in part])
-            for key, value in zip(part, stored, strict=True):
-                if value is not None and (held := _held(edition, key, value)) is not None:
-                    fresh = held.verdict(editions.freshness) is Verdict.FRESH and now_ms < held.fresh_until_ms
-                    if fresh and memory.bytes < _FULL * memory.max_bytes:
-                        memory.put(_name(servable, key), held)
-                        loaded += 1
+        async for keys_read in _hottest(replica, servable, keys):
+            if memory.bytes >= _FULL * memory.max_bytes:
+                return loaded
+            stored = await replica.get([_name(servable, key) for key in keys_read])
+            for key, value in zip(keys_read, stored, strict=True):
+                held = None if value is None else _held(edition, key, value)
+                if held is None or now_ms >= held.fresh_until_ms:
+                    continue
+                if held.verdict(editions.freshness) is Verdict.FRESH:
+                    memory.put(_name(servable, key), held)
+                    loaded += 1
     return loaded
+
+
+async def _hottest(replica: Replica, servable: Servable, keys: int) -> AsyncIterator[list[Key]]:
+    """Slices of the hottest keys; where the order changes meanwhile, one may come twice, or not at all."""
+    for start in range(0, keys, _PAGE):
+        # A page at a time: all names at once would leave holes between the entries when they are let go.
+        (names,) = await replica.run([("ZREVRANGE", hot_key(servable.model.name), start, min(start + _PAGE, keys) - 1)])
+        parsed = [_parsed(servable, name) for name in checked(names)]
+        for at in range(0, len(parsed), SLICE):
+            yield [key for key in parsed[at : at + SLICE] if key is not None]
+        if len(parsed) < _PAGE:
+            return
 
 
 def _parsed(servable: Servable, name: bytes) -> Key | None:
