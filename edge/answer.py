@@ -14,7 +14,7 @@ for that to be known.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import orjson
@@ -126,9 +126,14 @@ class Ladder:
         found = self.from_memory(ask)
         if found is not None:
             return found
+        self.refuse(ask)
+        (value,) = await self.read([ask.name], ask.deadline)
+        return self.from_replica(ask, value) or await self.from_live(ask)
+
+    def refuse(self, ask: Ask) -> None:
+        """The rest of step 1; raises if the key is known to have no row."""
         if not ask.revalidate:
             self.absent.refuse(ask.name, ask.predictor.servable.model.policy)
-        return await self._from_replica(ask) or await self._from_live(ask)
 
     def from_memory(self, ask: Ask) -> Answer | None:
         """Step 1, without waiting for anything."""
@@ -142,16 +147,19 @@ class Ladder:
         held = self.memory.get(name)
         return held if held is not None and self._is_fresh(held, now_ms) else None
 
-    async def _from_replica(self, ask: Ask) -> Answer | None:
-        """Steps 2 and 3."""
+    async def read(self, names: Sequence[str], deadline: float) -> Sequence[bytes | None]:
+        """What the replica has under the keys of some entries; nothing if it cannot be asked, or takes too long."""
+        try:
+            return await self._deadlines.within(self._replica.get(names), deadline)
+        except (TransientError, TimeoutError):
+            self._stats.replica_failures += len(names)
+            return [None] * len(names)
+
+    def from_replica(self, ask: Ask, value: bytes | None) -> Answer | None:
+        """Steps 2 and 3, with what was read."""
         before = self._undeleted(ask.name)
         why = _why(ask, before)
         candidates = [] if before is None else [before]
-        try:
-            (value,) = await self._deadlines.within(self._replica.get([ask.name]), ask.deadline)
-        except (TransientError, TimeoutError):
-            self._stats.replica_failures += 1
-            value = None
         if value is not None and (held := self._held(ask, value)) is not None:
             if self._is_fresh(held, self._now_ms()) and not ask.revalidate:
                 self.memory.put(ask.name, held)
@@ -186,13 +194,12 @@ class Ladder:
             self._stats.revalidations_shed += 1
         return self._answer(held, Tier.STALE, why)
 
-    async def _from_live(self, ask: Ask) -> Answer:
-        """Steps 4 and 5."""
+    async def from_live(self, ask: Ask) -> Answer:
+        """Steps 4 and 5; raises as `answer` does."""
         # Look again: a flight may have landed while we read the replica, and only those under way can be joined.
         if (found := self.from_memory(ask)) is not None:
             return found
-        if not ask.revalidate:
-            self.absent.refuse(ask.name, ask.predictor.servable.model.policy)
+        self.refuse(ask)
         why = _why(ask, self.memory.get(ask.name))
         try:
             held = await self._flown(ask)

@@ -24,6 +24,7 @@ from edge.follower import BLOCK_MS, Follower
 from edge.held import Held
 from edge.hit import HitDoor
 from edge.hot import HotKeys
+from edge.lane import LaneProtocol, lane_protocol
 from edge.link import Link
 from edge.live import Live
 from edge.memory import Memory
@@ -141,14 +142,12 @@ class Edge:
         """What the node has counted: this process and its siblings."""
         return await self.siblings.totals() if self.siblings is not None else self.census()
 
-    def door(self) -> HitDoor:
+    def lane(self) -> type[LaneProtocol]:
         """What answers below HTTP routes."""
-        return HitDoor(self.ladder, self.serving, self.stats, self.hot.counter)
-
-    def short_cut(self, hits: HitDoor) -> ASGIApp:
-        """What answers GETs of predictions, without routes."""
+        hits = HitDoor(self.ladder, self.serving, self.stats, self.hot.counter)
         predict = Predict(self.ladder, self.serving, self.stats, self.settings, self.hot.count)
-        return Fetch(hits, self.ladder, self.serving, self.stats, predict, self.settings.budget_ms)
+        fetch = Fetch(hits, self.ladder, self.serving, self.stats, predict, self.settings.budget_ms)
+        return lane_protocol(hits.answer, Guard(predict), fetch.begin)
 
     def application(self) -> ASGIApp:
         """The HTTP doors."""

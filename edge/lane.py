@@ -25,7 +25,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from edge.api.guard import MAX_HEADER_BYTES, MAX_PATH_BYTES
 from edge.packets import Packets
-from edge.short_cut import ShortCycle, short_scope
+from edge.short_cut import ShortCycle, leads_to_prediction
 
 #: A request that carries one of these may want something else than what memory has.
 _CONDITIONS = frozenset(
@@ -68,17 +68,19 @@ def _closed(*_: object) -> None:
 
 
 class LaneProtocol(HttpToolsProtocol):
-    """One connection; `lane_protocol` sets the first three.
+    """One connection; `lane_protocol` sets the first four.
 
     Attributes:
         door: answers from memory.
         packets: what is remembered of all connections.
         short_cut: answers other GETs of predictions; None if they shall go the plain way.
+        fetch: asked before that for plain ones; says whether it will answer.
     """
 
     door: Door
     packets: Packets
     short_cut: ASGIApp | None
+    fetch: Callable[[ShortCycle], bool]
     #: uvicorn's preparations wait until it is known that they are needed; the parser does not call None.
     on_message_begin = None  # type: ignore[assignment]
 
@@ -180,15 +182,15 @@ class LaneProtocol(HttpToolsProtocol):
         return len(self.url) > MAX_PATH_BYTES or headers > MAX_HEADER_BYTES
 
     def _take_short_cut(self) -> None:
-        app, scope = type(self).short_cut, short_scope(self.url, self._fields, conditional=self._conditional)
-        if app is None or scope is None:
+        app, fetch = type(self).short_cut, type(self).fetch
+        if app is None or not leads_to_prediction(self.url):
             self._go_plain()
             return
         self._in_lane = True
-        cycle = ShortCycle(self, scope)
-        cycle.keep_alive = self._door is not _closed
+        cycle = ShortCycle(self, self.url, self._fields, keep_alive=self._door is not _closed)
         self.cycle = cycle  # type: ignore[assignment]
-        self._start_asgi_task(self.cycle, app)  # type: ignore[arg-type]
+        if self._conditional or not fetch(cycle):
+            cycle.ask(app)
 
     def _go_plain(self) -> None:
         url, fields = self.url, self._fields
@@ -268,9 +270,17 @@ class LaneProtocol(HttpToolsProtocol):
             self.transport.close()
 
 
-def lane_protocol(door: Door, short_cut: ASGIApp | None = None) -> type[LaneProtocol]:
+def _not(cycle: ShortCycle) -> bool:
+    """Fetches nothing."""
+    return False
+
+
+def lane_protocol(
+    door: Door, short_cut: ASGIApp | None = None, fetch: Callable[[ShortCycle], bool] = _not
+) -> type[LaneProtocol]:
     """The protocol class to give uvicorn as `http`."""
-    return type("Lane", (LaneProtocol,), {"door": door, "packets": Packets(), "short_cut": short_cut})
+    parts = {"door": door, "packets": Packets(), "short_cut": short_cut, "fetch": staticmethod(fetch)}
+    return type("Lane", (LaneProtocol,), parts)
 
 
 def drain(protocol: type[LaneProtocol], connections: set[Any]) -> None:

@@ -84,8 +84,7 @@ async def _lane(edge: Edge) -> type[LaneProtocol] | None:
     if not await lane_is_supported():
         log.warning("uvicorn %s is not one the lane knows: hits are answered the plain way", uvicorn.__version__)
         return None
-    hits = edge.door()
-    return lane_protocol(hits.answer, edge.short_cut(hits)) if edge.settings.lane else lane_protocol(_no_hit)
+    return edge.lane() if edge.settings.lane else lane_protocol(_no_hit)
 
 
 def _no_hit(target: bytes, arrived_s: float) -> None:

@@ -1,13 +1,16 @@
-"""The short cut: GETs of predictions that memory does not answer reach their ASGI application without routing.
+"""The short cut: GETs of predictions that memory does not answer reach those who can without routing.
 
 uvicorn's request cycle, Starlette's routes and their scopes cost several times what a read from the replica does. What
 stands here is one request of one connection: it takes the place of uvicorn's cycle, so that pipelined requests wait for
-it, and writes the response, which must come as one body of known length, in one piece.
+it, and writes the response in one piece. Whoever has that at hand needs no task; an ASGI application gets one, and
+must answer with one body of known length.
 """
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from starlette.types import ASGIApp, Message, Scope
@@ -21,9 +24,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _PREFIX = PREFIX.encode()
-#: What stands in the scope beside what ASGI knows: the target as it came, whether a header may want something else than
-#: a plain answer, and what writes a whole response as it is.
-TARGET, CONDITIONAL, RAW = "nearcast.target", "nearcast.conditional", "nearcast.raw"
+#: What is left to do for a request.
+Work = Callable[[], Awaitable[None]]
 
 
 class _NeverWaited:
@@ -35,71 +37,100 @@ class _NeverWaited:
 
 
 class ShortCycle:
-    """Stands in for uvicorn's `RequestResponseCycle`; the attributes are what its connection looks at."""
+    """Stands in for uvicorn's `RequestResponseCycle`; the attributes are mostly what its connection looks at."""
 
-    __slots__ = ("_lane", "_start", "disconnected", "keep_alive", "response_complete", "response_started", "scope")
+    __slots__ = ("_fields", "_lane", "_start", "disconnected", "keep_alive", "response_complete", "target")
 
     message_event = _NeverWaited
-    more_body = False
+    more_body = response_started = False
 
-    def __init__(self, lane: LaneProtocol, scope: Scope) -> None:
-        self.scope = scope
-        scope[RAW] = self._write
-        self.keep_alive = True
-        self.disconnected = self.response_started = self.response_complete = False
+    def __init__(
+        self, lane: LaneProtocol, target: bytes, fields: list[tuple[bytes, bytes]], *, keep_alive: bool
+    ) -> None:
+        self.target = target
+        self.keep_alive = keep_alive
+        self.disconnected = self.response_complete = False
         self._lane = lane
+        self._fields = fields
         self._start: Message = {}
 
-    async def run_asgi(self, app: ASGIApp) -> None:
-        """The whole request; whatever goes wrong, the connection does not stay as it is."""
+    @property
+    def path(self) -> str:
+        """The target without its query, for people."""
+        return self.target.partition(b"?")[0].decode()
+
+    def ask(self, app: ASGIApp) -> None:
+        """Lets an application answer."""
+        self.go_on(lambda: app(self._scope(), self._receive, self.send))
+
+    def go_on(self, work: Work) -> None:
+        """Answers in a task, for which a stop waits."""
+        self._lane._start_asgi_task(self, work)  # type: ignore[arg-type]
+
+    async def run_asgi(self, work: Work) -> None:
+        """The task; whatever goes wrong, the connection does not stay as it is."""
         try:
-            await app(self.scope, self._receive, self._send)
+            await work()
         except Exception:
-            log.exception("GET %s failed", self.scope["path"])
+            log.exception("GET %s failed", self.path)
         finally:
-            if not self.response_complete and not self.disconnected:
-                self._lane.transport.close()
+            self.give_up()
 
-    async def _receive(self) -> Message:
-        return {"type": "http.request", "body": b"", "more_body": False}
+    def give_up(self) -> None:
+        """Hangs up, if nothing was answered."""
+        if not self.response_complete and not self.disconnected:
+            self._lane.transport.close()
 
-    async def _send(self, message: Message) -> None:
+    def write_soon(self, response: bytes) -> None:
+        """Answers with a whole response: now, or once a client that does not read does."""
+        if self._lane.flow.write_paused:
+            self.go_on(partial(self.write, response))
+        else:
+            self._write(response)
+
+    async def write(self, response: bytes) -> None:
+        """Answers with a whole response, for tasks."""
+        if self._lane.flow.write_paused:
+            await self._lane.flow.drain()
+        self._write(response)
+
+    async def send(self, message: Message) -> None:
+        """What applications call."""
         if message["type"] == "http.response.start":
             self._start = message
             return
         headers = [*self._lane.server_state.default_headers, *self._start["headers"]]
         parts = [b"%b: %b\r\n" % header for header in headers]
-        await self._write(b"".join((STATUS_LINE[self._start["status"]], *parts, b"\r\n", message["body"])))
+        await self.write(b"".join((STATUS_LINE[self._start["status"]], *parts, b"\r\n", message["body"])))
 
-    async def _write(self, response: bytes) -> None:
-        lane = self._lane
-        if lane.flow.write_paused:
-            await lane.flow.drain()
+    def _write(self, response: bytes) -> None:
         if self.disconnected or self.response_complete:
             return
-        self.response_started = True
-        if not self.keep_alive:
-            response = response.replace(b"\r\n", b"\r\nconnection: close\r\n", 1)
-        lane.transport.write(response)
+        transport = self._lane.transport
         self.response_complete = True
-        if not self.keep_alive:
-            lane.transport.close()
-        lane.on_response_complete()
+        if self.keep_alive:
+            transport.write(response)
+        else:
+            transport.write(response.replace(b"\r\n", b"\r\nconnection: close\r\n", 1))
+            transport.close()
+        self._lane.on_response_complete()
+
+    async def _receive(self) -> Message:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    def _scope(self) -> Scope:
+        path, _, query = self.target.partition(b"?")
+        return {
+            "type": "http",
+            "http_version": "1.1",
+            "method": "GET",
+            "path": path.decode(),
+            "raw_path": path,
+            "query_string": query,
+            "headers": self._fields,
+        }
 
 
-def short_scope(target: bytes, fields: list[tuple[bytes, bytes]], *, conditional: bool) -> Scope | None:
-    """What the application needs to know of a GET; None if its target is not that of a prediction as it stands."""
-    if not target.startswith(_PREFIX) or not target.isascii() or b"#" in target:
-        return None
-    path, _, query = target.partition(b"?")
-    return {
-        "type": "http",
-        "http_version": "1.1",
-        "method": "GET",
-        "path": path.decode(),
-        "raw_path": path,
-        "query_string": query,
-        "headers": fields,
-        TARGET: target,
-        CONDITIONAL: conditional,
-    }
+def leads_to_prediction(target: bytes) -> bool:
+    """Whether a target is that of a prediction as it stands."""
+    return target.startswith(_PREFIX) and target.isascii() and b"#" not in target

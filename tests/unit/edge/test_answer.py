@@ -390,10 +390,10 @@ async def test_who_asks_after_a_change_is_not_given_a_flight_from_before_it() ->
     """
     rig = Rig()
     rig.replica.gate.clear()
-    early = asyncio.create_task(rig.ladder._from_live(rig.ask()))
+    early = asyncio.create_task(rig.ladder.from_live(rig.ask()))
     await rig.replica.asked(1)
     rig.change(5, v=[7.0, 7.0])
-    late = asyncio.create_task(rig.ladder._from_live(rig.ask()))
+    late = asyncio.create_task(rig.ladder.from_live(rig.ask()))
     await asyncio.sleep(0)
     assert len(rig.replica.runs) == 1
 
@@ -446,8 +446,8 @@ async def test_a_caller_that_goes_away_takes_nobody_along() -> None:
     """A flight belongs to nobody: the first caller is cancelled in the air, the second gets its result."""
     rig = Rig()
     rig.replica.gate.clear()
-    first = asyncio.create_task(rig.ladder._from_live(rig.ask()))
-    second = asyncio.create_task(rig.ladder._from_live(rig.ask()))
+    first = asyncio.create_task(rig.ladder.from_live(rig.ask()))
+    second = asyncio.create_task(rig.ladder.from_live(rig.ask()))
     await rig.replica.asked(1)
     first.cancel()
     await asyncio.gather(first, return_exceptions=True)
@@ -464,8 +464,8 @@ async def test_a_caller_out_of_time_takes_nobody_along() -> None:
     """The same for one whose budget ends; what it waited for is kept for the next."""
     rig = Rig()
     rig.replica.gate.clear()
-    hasty = asyncio.create_task(rig.ladder._from_live(rig.ask(budget_s=0.01)))
-    patient = asyncio.create_task(rig.ladder._from_live(rig.ask()))
+    hasty = asyncio.create_task(rig.ladder.from_live(rig.ask(budget_s=0.01)))
+    patient = asyncio.create_task(rig.ladder.from_live(rig.ask()))
     with pytest.raises(DeadlineExceeded):
         await hasty
 

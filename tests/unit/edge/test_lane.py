@@ -14,40 +14,13 @@ from uvicorn.server import ServerState
 
 from edge.lane import LaneProtocol, drain, lane_protocol, sweep_idle
 from edge.lane_support import lane_is_supported
+from tests.unit.edge.transport import FakeTransport
 
 HIT = b"GET /hit HTTP/1.1\r\nHost: x\r\n\r\n"
 MISS = b"GET /miss HTTP/1.1\r\nHost: x\r\n\r\n"
 PREDICTION = b"GET /v1/predict/m/k HTTP/1.1\r\nHost: x\r\n\r\n"
 POST = b"POST /miss HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
 ANSWER = b"HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nhit"
-
-
-class FakeTransport(asyncio.Transport):
-    """Remembers what is done to it."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.written: list[bytes] = []
-        self.closed = self.aborted = self.paused = False
-
-    def write(self, data: bytes | bytearray | memoryview) -> None:
-        assert not self.closed
-        self.written.append(bytes(data))
-
-    def is_closing(self) -> bool:
-        return self.closed
-
-    def close(self) -> None:
-        self.closed = True
-
-    def abort(self) -> None:
-        self.closed = self.aborted = True
-
-    def pause_reading(self) -> None:
-        self.paused = True
-
-    def resume_reading(self) -> None:
-        self.paused = False
 
 
 class Talk:

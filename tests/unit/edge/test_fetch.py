@@ -1,0 +1,300 @@
+"""Requests of one turn of the loop, read together and answered each on its own connection."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Callable
+from unittest.mock import Mock
+
+import orjson
+import pytest
+import uvicorn
+from starlette.types import Receive, Scope, Send
+from uvicorn.server import ServerState
+
+from edge.api.predict import Predict
+from edge.fetch import Fetch
+from edge.hit import HitDoor
+from edge.lane import LaneProtocol, drain, lane_protocol
+from edge.stats import Tier
+from precompute.keys import entry_key
+from precompute.predictor import Predictor
+from precompute.settings import Settings
+from tests.unit.edge.rig import Rig
+from tests.unit.edge.transport import FakeTransport
+
+
+class FakeServing:
+    """Serves the rig's model."""
+
+    generation = 0
+
+    def __init__(self, rig: Rig) -> None:
+        self.project = rig.project
+        self._predictor = rig.predictor
+
+    def default_version(self, model: str) -> int | None:
+        return 1 if model == "score" else None
+
+    def predictor(self, model: str) -> Predictor:
+        return self._predictor
+
+
+class Client:
+    """One connection."""
+
+    def __init__(self, door: Door) -> None:
+        self.transport, self.state = FakeTransport(), ServerState()
+        self.lane: LaneProtocol = door.protocol(door.config, self.state, {}, asyncio.get_running_loop())
+        self.lane.logger = logging.Logger("silent", logging.CRITICAL)
+        self.lane.connection_made(self.transport)
+
+    def ask(self, key: str) -> None:
+        """A plain GET."""
+        self.lane.data_received(b"GET /v1/predict/score/%b HTTP/1.1\r\nHost: x\r\n\r\n" % key.encode())
+
+    @property
+    def answers(self) -> list[tuple[bytes, str]]:
+        """Status and tier of everything written so far."""
+        responses = b"".join(self.transport.written).split(b"HTTP/1.1 ")[1:]
+        timing = [r.partition(b"server-timing: ")[2].partition(b";")[0].decode() for r in responses]
+        return [(response[:3], tier) for response, tier in zip(responses, timing, strict=True)]
+
+    @property
+    def total(self) -> float:
+        """The model's output in the last answer."""
+        found: float = orjson.loads(self.transport.written[-1].partition(b"\r\n\r\n")[2])["outputs"]["sum"]
+        return found
+
+
+async def others(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answers what is left to it."""
+    await send({"type": "http.response.start", "status": 204, "headers": []})
+    await send({"type": "http.response.body", "body": b""})
+
+
+class Door:
+    """The short cut to a rig; what it leaves to others is answered with 204."""
+
+    def __init__(self, *, policy: str = "", budget_ms: float = 5000.0) -> None:
+        self.rig = Rig(policy=policy)
+        self.counts: Counter[str] = Counter()
+        rig, serving = self.rig, FakeServing(self.rig)
+        hits = HitDoor(
+            rig.ladder,
+            serving,  # type: ignore[arg-type]
+            rig.stats,
+            lambda model: lambda key: self.counts.update([key]),
+            lambda: rig.now_ms * 1_000_000,
+        )
+        predict = Predict(rig.ladder, serving, rig.stats, Mock(Settings), Mock())  # type: ignore[arg-type]
+        fetch = Fetch(hits, rig.ladder, serving, rig.stats, predict, budget_ms)  # type: ignore[arg-type]
+        self.protocol = lane_protocol(hits.answer, others, fetch.begin)
+        self.config = uvicorn.Config(
+            others, http=self.protocol, ws="none", lifespan="off", log_config=None, access_log=False
+        )
+        self.config.load()
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Lets the event loop turn until it is so."""
+    async with asyncio.timeout(5.0):
+        while not condition():  # noqa: ASYNC110  (whatever it depends on has no event)
+            await asyncio.sleep(0.001)
+
+
+async def test_requests_of_one_turn_are_one_read() -> None:
+    """However many connections they came on; each gets its own answer."""
+    door = Door()
+    door.rig.store(13.0, key="a:p")
+    door.rig.store(17.0, key="b:p")
+    clients = [Client(door) for _ in range(4)]
+
+    for client, key in zip(clients, ["a:p", "b:p", "b:p", "a:p"], strict=True):
+        client.ask(key)
+    await until(lambda: all(client.answers for client in clients))
+
+    assert door.rig.replica.gets == 1
+    assert [client.total for client in clients] == [13.0, 17.0, 17.0, 13.0]
+    assert {tuple(client.answers) for client in clients} == {((b"200", "replica"),)}
+    assert door.counts == {"a:p": 2, "b:p": 2}
+    assert door.rig.stats.histogram("score", Tier.REPLICA).count == 4
+
+
+async def test_each_is_answered_from_where_it_is() -> None:
+    """A hit, a miss, a stale entry, another key's and a key without a row meet in one read."""
+    door = Door()
+    door.rig.replica.put("thing", "c", 0, v=[1.0, 1.0])
+    door.rig.store(13.0, key="a:p")
+    door.rig.store(99.0, key="c:p", computed_ms=-200_000)
+    swapped = door.rig.replica.values[entry_key("score", 1, "a:p")]
+    door.rig.replica.values[entry_key("score", 1, "d:p")] = swapped
+    clients = [Client(door) for _ in range(5)]
+
+    for client, key in zip(clients, ["a:p", "b:p", "c:p", "d:p", "none:p"], strict=True):
+        client.ask(key)
+    await until(lambda: all(client.answers for client in clients))
+
+    assert [client.answers for client in clients] == [
+        [(b"200", "replica")],
+        [(b"200", "live")],
+        [(b"200", "live")],
+        [(b"422", "")],
+        [(b"422", "")],
+    ]
+    assert [client.total for client in clients[:3]] == [13.0, 17.0, 12.0]
+    assert door.rig.stats.corrupt_entries == 1
+    assert door.rig.ladder.live.batches == 1
+
+
+async def test_a_read_that_takes_too_long_is_not_waited_for() -> None:
+    """The rest of the ladder has what is left of the budget: nothing."""
+    door = Door(policy="default = { sum = 1.0 }", budget_ms=5.0)
+    door.rig.store(13.0)
+    door.rig.replica.gate.clear()
+    client = Client(door)
+
+    client.ask("a:p")
+    await until(lambda: bool(client.answers))
+    door.rig.replica.gate.set()
+
+    assert client.answers == [(b"200", "default")]
+    assert door.rig.stats.replica_failures == 1
+
+
+async def test_a_replica_that_is_away_fails_nobody_who_can_be_answered() -> None:
+    """Here with a default, for the model reads from the same replica; each request counts."""
+    door = Door(policy="default = { sum = 1.0 }")
+    door.rig.fail()
+    clients = [Client(door), Client(door)]
+
+    for client in clients:
+        client.ask("a:p")
+    await until(lambda: all(client.answers for client in clients))
+
+    assert [client.answers for client in clients] == [[(b"200", "default")]] * 2
+    assert door.rig.stats.replica_failures == 2
+
+
+async def test_a_change_that_becomes_known_while_it_is_read_counts() -> None:
+    """What was fresh when it was asked for is judged when it is there."""
+    door = Door()
+    door.rig.store(13.0)
+    door.rig.replica.gate.clear()
+    client = Client(door)
+    client.ask("a:p")
+    await until(lambda: door.rig.replica.gets == 1)
+    door.rig.change(5, v=[7.0, 7.0])
+
+    door.rig.replica.gate.set()
+    await until(lambda: bool(client.answers))
+
+    assert client.answers == [(b"200", "live")]
+    assert client.total == 24.0
+
+
+async def test_what_is_known_to_be_missing_is_not_read_again() -> None:
+    """It is refused as before."""
+    door = Door()
+    client = Client(door)
+    client.ask("none:p")
+    await until(lambda: bool(client.answers))
+
+    client.ask("none:p")
+    await until(lambda: len(client.answers) == 2)
+
+    assert client.answers == [(b"422", "")] * 2
+    assert door.rig.replica.gets == 1
+    assert door.rig.stats.errors == {("score", 422): 2}
+
+
+@pytest.mark.parametrize("key", ["a:p?variant=default", "a", "a:%70"])
+async def test_what_is_not_that_plain_is_left_to_others(key: str) -> None:
+    """They read it thoroughly."""
+    door = Door()
+    client = Client(door)
+
+    client.ask(key)
+    await until(lambda: bool(client.answers))
+
+    assert client.answers == [(b"204", "")]
+    assert door.rig.replica.gets == 0
+
+
+async def test_a_client_that_left_meanwhile_disturbs_nobody() -> None:
+    """Its neighbours in the read are answered; a client that does not read gets its answer when it does."""
+    door = Door()
+    door.rig.store(13.0)
+    door.rig.replica.gate.clear()
+    gone, full, other = clients = [Client(door) for _ in range(3)]
+    for client in clients:
+        client.ask("a:p")
+    await until(lambda: door.rig.replica.gets == 1)
+    gone.lane.connection_lost(ConnectionResetError())
+    full.lane.pause_writing()
+
+    door.rig.replica.gate.set()
+    await until(lambda: bool(other.answers))
+    before = list(full.transport.written)
+    full.lane.resume_writing()
+    await until(lambda: bool(full.answers))
+
+    assert gone.transport.written == before == []
+    assert not full.transport.closed
+
+
+async def test_a_drain_meanwhile_makes_it_the_last_answer() -> None:
+    """It says so."""
+    door = Door()
+    door.rig.store(13.0)
+    door.rig.replica.gate.clear()
+    client = Client(door)
+    client.ask("a:p")
+    await until(lambda: door.rig.replica.gets == 1)
+    drain(door.protocol, client.state.connections)
+
+    door.rig.replica.gate.set()
+    await until(lambda: bool(client.answers))
+
+    assert b"connection: close\r\n" in client.transport.written[0]
+    assert client.transport.closed
+
+
+async def test_what_is_pipelined_behind_it_waits() -> None:
+    """Whatever way it takes then."""
+    door = Door()
+    door.rig.store(13.0)
+    door.rig.replica.gate.clear()
+    client = Client(door)
+    client.ask("a:p")
+    client.ask("a:p")
+    await until(lambda: door.rig.replica.gets == 1)
+    before = list(client.answers)
+
+    door.rig.replica.gate.set()
+    await until(lambda: len(client.answers) == 2)
+
+    assert before == []
+    assert client.answers == [(b"200", "replica"), (b"204", "")]
+
+
+async def test_a_failure_ends_its_connection_only(caplog: pytest.LogCaptureFixture) -> None:
+    """The others of the read are answered."""
+    door = Door()
+    door.rig.store(13.0, key="a:p")
+    door.rig.store(17.0, key="b:p")
+    from_replica = door.rig.ladder.from_replica
+    door.rig.ladder.from_replica = lambda ask, value: (  # type: ignore[method-assign]
+        from_replica(ask, value) if ask.key.text == "b:p" else from_replica(ask, object())  # type: ignore[arg-type]
+    )
+    broken, other = Client(door), Client(door)
+
+    broken.ask("a:p")
+    other.ask("b:p")
+    await until(lambda: bool(other.answers))
+
+    assert broken.transport.closed
+    assert broken.answers == []
+    assert "GET /v1/predict/score/a:p failed" in caplog.text
