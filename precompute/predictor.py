@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from precompute import outputs
 from precompute.entry import Entry, header, identity_prefix, tail
 from precompute.errors import PermanentError, StoreUnavailable
-from precompute.keys import ORDERS, row_key
+from precompute.keys import ORDERS, row_prefix
 from precompute.layouts import Layouts, layout_commands
 from precompute.manifest import Project
 from precompute.models import Key, Model
@@ -47,11 +47,11 @@ class Servable:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What must be read to compute some keys."""
+    """What must be read to compute some keys; entities and their use by the keys as in `Rows`."""
 
     keys: Sequence[Key]
     entities: list[list[str]]
-    indexes: list[NDArray[np.intp]]
+    indexes: list[NDArray[np.intp] | None]
     commands: list[Command]
 
 
@@ -92,6 +92,8 @@ class Predictor:
         model = servable.model
         self._views = [d.view for d in model.dependencies]
         self._logs = [*self._views, ORDERS]
+        #: What is asked before rows, and what after them.
+        self._before, self._after = as_of_commands(self._logs), [*layout_commands(self._views), HISTORY]
         current = {view: layouts.current(view) for view in self._views}
         self._assembler = Assembler(project, model, current, servable.session.signature)
         #: Bytes read for one key, texts not counted.
@@ -102,17 +104,18 @@ class Predictor:
         """What to read for these keys; one pipeline."""
         model = self.servable.model
         entities: list[list[str]] = []
-        indexes: list[NDArray[np.intp]] = []
+        indexes: list[NDArray[np.intp] | None] = []
         rows: list[str] = []
         for dependency in model.dependencies:
             seen: dict[str, int] = {}
             entity_of = dependency.entity_of
             index = [seen.setdefault(entity_of(key.parts), len(seen)) for key in keys]
             entities.append(list(seen))
-            indexes.append(np.array(index, np.intp))
-            rows += [row_key(dependency.view, entity) for entity in seen]
+            indexes.append(np.array(index, np.intp) if len(seen) < len(keys) else None)
+            prefix = row_prefix(dependency.view)
+            rows += [prefix + entity for entity in seen]
         reads: list[Command] = [("MGET", *rows[at : at + READ_ROWS]) for at in range(0, len(rows), READ_ROWS)]
-        commands = [*as_of_commands(self._logs), *reads, *layout_commands(self._views), HISTORY]
+        commands = [*self._before, *reads, *self._after]
         return Plan(keys, entities, indexes, commands)
 
     def complete(self, plan: Plan, replies: Sequence[Reply], now_ms: int) -> Batch:
@@ -129,15 +132,15 @@ class Predictor:
         values = [row for reply in replies[known:layouts] for row in _rows(reply)]
         rows = self._rows_by_view(plan, values, replies[layouts:-1])
         feeds, good, errors = self._assembler.assemble(plan.keys, rows)
-        bodies: list[bytes | PermanentError] = [errors.get(i, _UNSET) for i in range(len(plan.keys))]
-        rendered = self._render(feeds, len(good)) if len(good) else []
-        end = tail(as_of, now_ms)
-        prefix = self._prefix
-        for i, text in zip(good.tolist(), rendered, strict=True):
-            if isinstance(text, bytes):
-                bodies[i] = b"".join((prefix, plan.keys[i].text.encode(), b'","outputs":', text, end))
-            else:
-                bodies[i] = text
+        texts = self._render(feeds, len(good)) if len(good) else []
+        if errors:
+            found = iter(texts)
+            texts = [errors[i] if i in errors else next(found) for i in range(len(plan.keys))]
+        start, end = self._prefix, tail(as_of, now_ms)
+        bodies = [
+            b"".join((start, key.text.encode(), b'","outputs":', text, end)) if isinstance(text, bytes) else text
+            for key, text in zip(plan.keys, texts, strict=True)
+        ]
         return Batch(plan.keys, bodies, as_of, now_ms, header(as_of, now_ms))
 
     def as_of(self, replies: Sequence[Reply]) -> AsOf:
@@ -171,9 +174,6 @@ class Predictor:
             low = {name: array[:half] for name, array in feeds.items()}
             high = {name: array[half:] for name, array in feeds.items()}
             return self._render(low, half) + self._render(high, rows - half)
-
-
-_UNSET = PermanentError("not computed")
 
 
 def _rows(reply: Reply) -> list[bytes | None]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -101,16 +102,29 @@ class _Input:
     def elements(self) -> int:
         return sum(p.elements for p in self.pieces)
 
-    def fill(self, arrays: Sequence[Array], blocks: Sequence[Block], good: NDArray[np.intp]) -> Array:
-        """The tensor for the good keys, from one array for each piece."""
-        out = np.empty((len(good), self.elements), self.dtype)
+    @cached_property
+    def numpy_dtype(self) -> np.dtype[Any]:
+        return np.dtype(self.dtype)
+
+    @cached_property
+    def row_shape(self) -> tuple[int, ...]:
+        """What the model wants of a row. Raises PermanentError where these features cannot fill it."""
+        row = (self.elements,) if self.spec.stacked else self._own_shape()
+        return self.tensor.fit(np.empty((1, *row), self.numpy_dtype)).shape[1:]
+
+    def fill(self, arrays: Sequence[Array]) -> Array:
+        """The tensor, from one array for each piece."""
+        out = arrays[0] if len(arrays) == 1 and arrays[0].dtype == self.numpy_dtype else self._joined(arrays)
+        return out if out.shape[1:] == self.row_shape else out.reshape(len(out), *self.row_shape)
+
+    def _joined(self, arrays: Sequence[Array]) -> Array:
+        out = np.empty((len(arrays[0]), self.elements), self.numpy_dtype)
         at = 0
         with np.errstate(over="ignore"):  # A double beyond float32 becomes infinity, as in every float32 model.
             for piece, values in zip(self.pieces, arrays, strict=True):
-                rows = good if isinstance(piece, _Context) else blocks[piece.view].rows.index[good]
-                out[:, at : at + piece.elements] = values[rows]
+                out[:, at : at + piece.elements] = values
                 at += piece.elements
-        return self.tensor.fit(out if self.spec.stacked else out.reshape(len(out), *self._own_shape()))
+        return out
 
     def _own_shape(self) -> tuple[int, ...]:
         (piece,) = self.pieces
@@ -158,11 +172,32 @@ class Assembler:
         parts = [[_read(piece, blocks, keys, each.dtype, errors) for piece in each.pieces] for each in self._inputs]
         for block in blocks:
             errors = block.errors_by_key() | errors
-        good = np.delete(np.arange(len(keys)), list(errors))
+        good = np.arange(len(keys))
+        chosen = None
+        if errors:
+            chosen = good = np.delete(good, list(errors))
+        picks = [_pick(block.rows.index, chosen) for block in blocks]
         feeds = {
-            each.spec.name: each.fill(arrays, blocks, good) for each, arrays in zip(self._inputs, parts, strict=True)
+            each.spec.name: each.fill([_picked(*pair, picks, chosen) for pair in zip(each.pieces, arrays, strict=True)])
+            for each, arrays in zip(self._inputs, parts, strict=True)
         }
         return feeds, good, errors
+
+
+_Pick = NDArray[np.intp] | None
+
+
+def _pick(index: _Pick, chosen: _Pick) -> _Pick:
+    """Which row of a view each chosen key means; None where nothing needs to be moved, as is mostly so."""
+    if index is None or chosen is None:
+        return chosen if index is None else index
+    return index[chosen]
+
+
+def _picked(piece: _Piece, values: Array, picks: Sequence[_Pick], chosen: _Pick) -> Array:
+    """`[M, elements]` of one piece."""
+    pick = chosen if isinstance(piece, _Context) else picks[piece.view]
+    return values if pick is None else values[pick]
 
 
 def _read(

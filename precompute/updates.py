@@ -11,6 +11,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from precompute.errors import StoreUnavailable
@@ -23,6 +24,8 @@ _REPLICATION_ID = re.compile(rb"master_replid:([0-9a-f]{8})")
 #: A replica that has begun empty and waits for its primary stands at offset 0 or 1.
 _NEVER_FILLED = re.compile(rb"slave_repl_offset:[01]\r?$", re.MULTILINE)
 
+#: Where `XINFO STREAM` tells of the last record.
+_LAST = b"last-generated-id"
 #: The field of a log record that names the entity.
 ENTITY_FIELD = b"e"
 #: The field of a log record that says that the row was deleted.
@@ -66,7 +69,13 @@ def milliseconds(update_id: int) -> int:
 
 def timestamp(ms: int) -> str:
     """Milliseconds since 1970 as RFC 3339 text."""
-    return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return f"{_second(ms // 1000)}.{ms % 1000:03}Z"
+
+
+@lru_cache(maxsize=64)
+def _second(s: int) -> str:
+    # Every batch tells two times, most of them of the last seconds.
+    return datetime.fromtimestamp(s, UTC).isoformat(timespec="seconds").removesuffix("+00:00")
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +106,14 @@ def parse_as_of(replies: Sequence[Reply]) -> AsOf:
     Raises:
         StoreUnavailable: the server said something else.
     """
-    return AsOf(parse_epoch(replies[0]), tuple(LogState.parse(reply).last for reply in replies[1:]))
+    return AsOf(parse_epoch(replies[0]), tuple([_last_id(reply) for reply in replies[1:]]))
+
+
+def _last_id(reply: Reply) -> int:
+    """What `LogState` says is `last`, without looking at the rest: each batch asks each of its logs."""
+    if isinstance(reply, list) and _LAST in reply:
+        return as_of_id(reply[reply.index(_LAST) + 1])
+    return LogState.parse(reply).last
 
 
 def parse_epoch(info: Reply) -> int:
@@ -136,7 +152,7 @@ class LogState:
                 return cls(0, 0, 0, 0, 0)
             raise StoreUnavailable(f"cannot read the update log: {reply}")
         fields: dict[bytes, Any] = dict(zip(reply[::2], reply[1::2], strict=True))
-        first, last, length = fields[b"first-entry"], fields[b"last-generated-id"], fields[b"length"]
+        first, last, length = fields[b"first-entry"], fields[_LAST], fields[b"length"]
         return cls(
             first=as_of_id(first[0]) if first else 0,
             last=as_of_id(last),

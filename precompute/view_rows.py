@@ -22,12 +22,12 @@ class Rows:
     Attributes:
         entities: `[U]` distinct entities.
         rows: `[U]` packed rows in the current layout.
-        index: `[N]` position of each key's entity.
+        index: `[N]` position of each key's entity; None where every key has one of its own, in the order of the keys.
     """
 
     entities: Sequence[str]
     rows: Sequence[bytes | None]
-    index: NDArray[np.intp]
+    index: NDArray[np.intp] | None
 
 
 class Block:
@@ -91,9 +91,11 @@ class Block:
         """The error of each key whose entity cannot be used."""
         if not self.errors:
             return {}
+        index = self.rows.index
+        if index is None:
+            return self.errors
         refused = np.zeros(len(self.whole), np.bool_)
         refused[list(self.errors)] = True
-        index = self.rows.index
         return {key: self.errors[int(index[key])] for key in np.flatnonzero(refused[index]).tolist()}
 
 

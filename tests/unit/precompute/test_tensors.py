@@ -144,7 +144,8 @@ class Naive:
 def _rows(view: str, values: Sequence[dict[str, Any] | None], index: Sequence[int]) -> Rows:
     layout = LAYOUTS[view]
     packed = [None if row is None else STAMP.pack(1, 2, 3) + layout.encode(row) for row in values]
-    return Rows([f"{view}{i}" for i in range(len(values))], packed, np.array(index, np.intp))
+    own = list(index) == list(range(len(values)))
+    return Rows([f"{view}{i}" for i in range(len(values))], packed, None if own else np.array(index, np.intp))
 
 
 def _same(left: np.ndarray, right: np.ndarray) -> bool:
@@ -295,6 +296,15 @@ def test_no_keys_are_no_rows() -> None:
 
     assert (good, errors) == ([], {})
     assert all(len(feed) == 0 for feed in feeds.values())
+
+
+def test_keys_may_have_rows_of_their_own() -> None:
+    """Without an index the rows stand in the order of the keys; one that is missing costs its own key only."""
+    feeds, good, errors = _assemble([USER | {"age": 7}, None, USER | {"age": 9}], [0, 1, 2])
+
+    assert good == [0, 2]
+    assert [row[5] for row in feeds["x"].tolist()] == [7.0, 9.0]
+    assert list(errors) == [1]
 
 
 def test_shared_entities_are_read_once() -> None:
