@@ -64,23 +64,37 @@ def capacity(
         Missing: wrk is not installed.
         AssertionError: something else was answered.
     """
-    program = shutil.which("wrk")
-    if program is None:
-        raise Missing("wrk is not installed")
-    listed, script = directory / "targets.txt", directory / "wrk.lua"
-    listed.write_text("".join(f"{target}\n" for target in targets))
-    script.write_text(_SCRIPT.replace("TARGETS", str(listed)).replace("NUMBERED", str(numbered).lower()))
-    argv = [program, "-t1", f"-c{connections}", "--latency", "-s", str(script), f"http://127.0.0.1:{server.port}"]
+    argv = command(directory, server, targets, connections=connections, numbered=numbered)
     # Once without counting: everything is warm then.
     _run([*argv, "-d1s"], server)
     found = [_run([*argv, f"-d{seconds:g}s"], server) for _ in range(runs)]
     return Capacity(*(statistics.median(column) for column in zip(*map(astuple, found), strict=True)))
 
 
-def _run(argv: Sequence[str], server: Running) -> Capacity:
-    began_s = server.cpu_s()
-    said = subprocess.run(pinned(LOAD_CORE, argv), capture_output=True, text=True, check=True).stdout
-    used_s = server.cpu_s() - began_s
+def command(
+    directory: Path, server: Running, targets: Sequence[str], *, connections: int, numbered: bool = False
+) -> list[str]:
+    """A command line of wrk that lacks only how long; raises `Missing` as `capacity` does."""
+    program = shutil.which("wrk")
+    if program is None:
+        raise Missing("wrk is not installed")
+    listed, script = directory / f"targets-{server.port}.txt", directory / f"wrk-{server.port}.lua"
+    listed.write_text("".join(f"{target}\n" for target in targets))
+    script.write_text(_SCRIPT.replace("TARGETS", str(listed)).replace("NUMBERED", str(numbered).lower()))
+    return [program, "-t1", f"-c{connections}", "--latency", "-s", str(script), f"http://127.0.0.1:{server.port}"]
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """What one run of wrk says."""
+
+    per_s: float
+    requests: int
+    p99_ms: float
+
+
+def counted(said: str) -> Counted:
+    """Reads its output; raises `AssertionError` as `capacity` does."""
     assert "Non-2xx" not in said, said
     assert "Socket errors" not in said, said
     rate, count = re.search(r"Requests/sec:\s+([\d.]+)", said), re.search(r"(\d+) requests in", said)
@@ -88,5 +102,11 @@ def _run(argv: Sequence[str], server: Running) -> Capacity:
     assert rate, said
     assert count, said
     assert p99, said
-    p99_ms = float(p99[1]) * {"us": 0.001, "ms": 1.0, "s": 1000.0}[p99[2]]
-    return Capacity(float(rate[1]), p99_ms, used_s / int(count[1]) * 1e6)
+    return Counted(float(rate[1]), int(count[1]), float(p99[1]) * {"us": 0.001, "ms": 1.0, "s": 1000.0}[p99[2]])
+
+
+def _run(argv: Sequence[str], server: Running) -> Capacity:
+    began_s = server.cpu_s()
+    found = counted(subprocess.run(pinned(LOAD_CORE, argv), capture_output=True, text=True, check=True).stdout)
+    used_s = server.cpu_s() - began_s
+    return Capacity(found.per_s, found.p99_ms, used_s / found.requests * 1e6)
