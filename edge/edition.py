@@ -29,8 +29,8 @@ class Edition:
     """A servable, as entries in memory refer to it; made by `Editions`.
 
     Attributes:
-        unpack: reads `Held.marks`: the history, and for each dependency an update id and then a slot.
-        slots_at: where the slots begin in what it returns.
+        unpack: reads `Held.marks`: the history, a slot for each dependency, and then an update id for each.
+        ids_at: where the update ids begin in what it returns.
     """
 
     def __init__(self, servable: Servable, freshness: Freshness) -> None:
@@ -38,8 +38,8 @@ class Edition:
         self.servable = servable
         self.policy = model.policy
         watched = len(model.watched_views)
-        marks = struct.Struct(f"<I6x{watched}Q{watched}I")
-        self.unpack, self.slots_at = marks.unpack, 1 + watched
+        marks = struct.Struct(f"<I6x{watched}I{watched}Q")
+        self.unpack, self.ids_at = marks.unpack, 1 + watched
         self._head_bytes = header_bytes(watched - 1)
         self._prefix = identity_prefix(model.name, servable.version, servable.variant)
         self._slot_of = [freshness.tables[view].slot for view in model.watched_views]
@@ -66,7 +66,7 @@ class Edition:
         until_ms = int.from_bytes(computed, "little") + lifetime_ms(self.policy, key.text)
         slots = [slot(name) for slot, name in zip(self._slot_of, self.servable.model.watched(key), strict=True)]
         # One order may be about the whole model, another about this key: two slots, one log.
-        marks = b"".join((head[_HISTORY:_COMPUTED], computed, head[_IDS:], head[-8:], self._slots.pack(*slots)))
+        marks = b"".join((head[_HISTORY:_COMPUTED], computed, self._slots.pack(*slots), head[_IDS:], head[-8:]))
         return Held(self, body, marks, until_ms)
 
     def entry(self, key: Key, entry: Entry) -> Held:

@@ -27,7 +27,7 @@ class Held(msgspec.Struct, eq=False, gc=False):
     them would be an object of its own.
 
     Attributes:
-        marks: history, time of the computation, update ids and slots, packed by the edition.
+        marks: history, time of the computation, slots and update ids, packed by the edition.
         judged: what had been learned of changes when it was last found fresh, by `moves`.
         hits: for the memory tier.
     """
@@ -62,12 +62,12 @@ class Held(msgspec.Struct, eq=False, gc=False):
     @property
     def as_of(self) -> tuple[int, ...]:
         """One id for each of `watch`."""
-        return self.edition.unpack(self.marks)[1 : self.edition.slots_at]
+        return self.edition.unpack(self.marks)[self.edition.ids_at :]
 
     @property
     def watch(self) -> Watch:
         """The slots of what it depends on."""
-        return self.edition.unpack(self.marks)[self.edition.slots_at :]
+        return self.edition.unpack(self.marks)[1 : self.edition.ids_at]
 
     @property
     def etag(self) -> bytes:
@@ -86,8 +86,8 @@ class Held(msgspec.Struct, eq=False, gc=False):
             # Nothing has been learned since; looking at all dependencies again takes a quarter of a hit's time.
             return Verdict.FRESH
         edition = self.edition
-        marks, at = edition.unpack(self.marks), edition.slots_at
-        verdict = freshness.verdict(marks[at:], marks[0], marks[1:at])
+        marks, at = edition.unpack(self.marks), edition.ids_at
+        verdict = freshness.verdict(marks[1:at], marks[0], marks, at)
         if verdict is Verdict.FRESH:
             self.judged = moves
         return verdict

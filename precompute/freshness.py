@@ -167,14 +167,14 @@ class Freshness:
         """What to look at for a prediction with these dependencies; worth keeping beside the entry."""
         return tuple([self.tables[v].slot(e) for v, e in zip(views, entities, strict=True)])
 
-    def verdict(self, watch: Watch, epoch: int, as_of: Sequence[int]) -> Verdict:
-        """Judges an entry by its dependencies' last changes."""
-        if epoch != self._epoch or len(watch) != len(as_of):
+    def verdict(self, watch: Watch, epoch: int, as_of: Sequence[int], start: int = 0) -> Verdict:
+        """Judges an entry by its dependencies' last changes; its update ids begin at `start` of `as_of`."""
+        if epoch != self._epoch or len(watch) != len(as_of) - start:
             return Verdict.UNKNOWN
-        slots, floors, bits, at = self.known.slots, self.known.floors, self._slot_bits, 0
+        slots, floors, bits, at = self.known.slots, self.known.floors, self._slot_bits, start
         for slot in watch:
             known = as_of[at]
-            at += 1  # noqa: SIM113  (every hit comes by here: 0.27 µs for five ids, 0.34 with `enumerate` or `zip`)
+            at += 1
             if slots[slot] > known:
                 return Verdict.CHANGED
             if known < floors[slot >> bits]:

@@ -11,21 +11,26 @@ import subprocess
 import sys
 import time
 import timeit
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import pytest
 import uvloop
 
 from deploy.local.redis_pair import RedisPair
+from edge.edition import Editions
 from edge.follower import Follower
 from edge.link import Link
+from precompute.entry import Entry
 from precompute.features import Features, Row
 from precompute.freshness import Freshness
 from precompute.keys import ORDERS, entry_key, log_key
 from precompute.manifest import parse
+from precompute.predictor import Servable
+from precompute.runtime import Session
 from precompute.store import Store
 from precompute.updates import Reply
+from tests.onnx_models import mlp
 
 pytestmark = pytest.mark.bench
 
@@ -69,6 +74,7 @@ print(f"{sent / (time.perf_counter() - began):.0f}")
 _PUTTER = """
 import sys, time
 from tests.bench.bench_freshness import PROJECT, PUTS, _rows
+from precompute.entry import Entry
 from precompute.features import Features
 from precompute.store import Store
 from precompute.updates import Reply
@@ -243,18 +249,37 @@ def test_keeping_up(pair: RedisPair, rate: int) -> None:
 
 
 def test_freshness_check() -> None:
-    """Microseconds that the check adds to a hit with three dependencies and the two slots of orders."""
-    freshness = Freshness(VIEWS)
+    """Microseconds that the check adds to a hit with three dependencies and the two slots of orders.
+
+    At its dearest: something has been learned since the last hit, so that every slot is looked at again.
+    """
+    model, freshness = PROJECT.model("score"), Freshness(VIEWS)
     freshness.begin(1)
-    watch = freshness.watch([*VIEWS, ORDERS], ["u1", "s1", "i1", "score", "score/u1:s1:i1"])
-    as_of = (1 << 60,) * 5
-    runs, number = timeit.repeat(lambda: freshness.verdict(watch, 1, as_of), number=100_000, repeat=9), 100_000
-    nothing = timeit.repeat(lambda: None, number=number, repeat=9)
+    edition = Editions(freshness).of(Servable(model, "default", 1, Session.load(mlp((10, 1))), ()))
+    held = edition.entry(model.parse_key("u1:s1:i1"), Entry(1, (1 << 60,) * 4, 1, b"{}"))
 
-    took_us = (min(runs) - min(nothing)) / number * 1e6
+    def hit() -> None:
+        held.judged = -1
+        held.verdict(freshness)
 
-    print(f"\nfreshness check, three dependencies   {took_us:.2f} µs   (limit 0.5)")
+    def unjudged() -> None:
+        held.judged = -1
+
+    def again() -> None:
+        held.verdict(freshness)
+
+    nothing_us, learned_us, again_us = (_least_us(work) for work in (unjudged, hit, again))
+    took_us = learned_us - nothing_us
+
+    print(
+        f"\nfreshness check, three dependencies   {took_us:.2f} µs, {again_us:.2f} if nothing was learned (limit 0.5)"
+    )
     assert took_us < 0.5
+
+
+def _least_us(work: Callable[[], None]) -> float:
+    number = 100_000
+    return min(timeit.repeat(work, number=number, repeat=9)) / number * 1e6
 
 
 def test_put_with_its_log(store: Store) -> None:
