@@ -73,9 +73,17 @@ async def take_over(
     while listeners and not is_over():
         await asyncio.sleep(_LOOK_S)
         for listener in listeners:
-            while (connection := _accepted(listener)) is not None:
+            for connection in waiting(listener):
                 with contextlib.suppress(OSError):  # It has hung up meanwhile.
                     await serve(connection)
+
+
+def waiting(listener: socket.socket) -> list[socket.socket]:
+    """Accepts all who wait in the queue of a socket that does not block."""
+    found = []
+    while (connection := _accepted(listener)) is not None:
+        found.append(connection)
+    return found
 
 
 def url(listener: socket.socket) -> str:

@@ -27,6 +27,8 @@ from precompute.settings import Settings
 log = logging.getLogger(__name__)
 
 _LOOK_S = 0.02
+#: Who has connected last may take so long to send a request.
+_LAST_WORD_S = 0.5
 #: New objects before a collection of each generation. While 200,000 entries came in, the default spent 5 % of the time
 #: collecting; at 10,000 single collections took over 1 ms.
 _COLLECT_AFTER = (2000, 10, 10)
@@ -75,7 +77,7 @@ async def _serve(edge: Edge, own: socket.socket, others: Sequence[socket.socket]
         backlog=listening.BACKLOG,
     )
     server = _Server(config)
-    with _obeying_signals(server, edge, lane), _sweeping(server, edge, lane):
+    with _obeying_signals(server, edge, lane, own), _sweeping(server, edge, lane):
         await _run(server, edge, own, others)
 
 
@@ -153,7 +155,9 @@ def _sweeping(server: _Server, edge: Edge, lane: type[LaneProtocol] | None) -> I
 
 
 @contextlib.contextmanager
-def _obeying_signals(server: _Server, edge: Edge, lane: type[LaneProtocol] | None) -> Iterator[None]:
+def _obeying_signals(
+    server: _Server, edge: Edge, lane: type[LaneProtocol] | None, own: socket.socket
+) -> Iterator[None]:
     """SIGINT or SIGTERM ends the server after a while in which its clients can go elsewhere; a second one at once."""
     loop, leaving = asyncio.get_running_loop(), list[asyncio.Task[None]]()
 
@@ -162,7 +166,7 @@ def _obeying_signals(server: _Server, edge: Edge, lane: type[LaneProtocol] | Non
         server.force_exit = server.should_exit
         server.should_exit = lane is None or bool(leaving)
         if lane is not None and not leaving:
-            leaving.append(loop.create_task(_leave(server, lane, edge.settings.drain_s)))
+            leaving.append(loop.create_task(_leave(server, lane, own, edge.settings.drain_s)))
 
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop)
@@ -173,11 +177,32 @@ def _obeying_signals(server: _Server, edge: Edge, lane: type[LaneProtocol] | Non
             task.cancel()
 
 
-async def _leave(server: _Server, lane: type[LaneProtocol], drain_s: float) -> None:
-    """Each connection ends with its next answer; those that ask nothing are closed after `drain_s`."""
+async def _leave(server: _Server, lane: type[LaneProtocol], own: socket.socket, drain_s: float) -> None:
+    """Lets everybody go elsewhere, in an order that loses no request.
+
+    1. Each connection ends with its next answer, and `/readyz` says 503. Who connects is still answered for `drain_s`:
+       balancers look at it only now and then. Without any connection there is nobody to wait for.
+    2. Connections are refused, which tells a balancer for certain that nothing of its request has been seen.
+    3. Those who connected until then are answered; whoever has said nothing by the end is hung up on.
+    """
     connections = server.server_state.connections
     drain(lane, connections)
-    until_s = time.monotonic() + drain_s
+    if connections:
+        await asyncio.sleep(drain_s)
+    for connection in _stop_listening(server, own):
+        with contextlib.suppress(OSError):  # It has hung up meanwhile.
+            await _connect(server, connection)
+    until_s = time.monotonic() + _LAST_WORD_S
     while connections and time.monotonic() < until_s:  # noqa: ASYNC110  (uvicorn has no event for it)
         await asyncio.sleep(_LOOK_S)
     server.should_exit = True
+
+
+def _stop_listening(server: _Server, own: socket.socket) -> list[socket.socket]:
+    """Who was waiting in the queue: closing it hangs up on them. Between the two others do not get a turn."""
+    if not server.started:
+        return []
+    last = listening.waiting(own)
+    for accepting in server.servers:
+        accepting.close()
+    return last

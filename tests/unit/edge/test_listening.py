@@ -7,7 +7,7 @@ import socket
 
 import pytest
 
-from edge.listening import bound, listening_together, take_over, url
+from edge.listening import bound, listening_together, take_over, url, waiting
 from precompute.errors import ConfigError
 from tests.waiting import until
 
@@ -43,6 +43,20 @@ def test_nobody_joins_unasked() -> None:
             pass
         with pytest.raises(ConfigError):
             bound(HOST, port)
+
+
+def test_everybody_in_the_queue_is_taken_out() -> None:
+    """All who have connected, at once; nobody is waited for."""
+    with listening_together(HOST, 0, 1) as (listener,):
+        clients = [socket.create_connection(listener.getsockname()) for _ in range(20)]
+
+        taken = waiting(listener)
+        after = waiting(listener)
+
+    assert {one.getpeername() for one in taken} == {client.getsockname() for client in clients}
+    assert after == []
+    for connection in (*clients, *taken):
+        connection.close()
 
 
 async def test_connections_that_nobody_accepts_are_taken_over() -> None:
