@@ -14,7 +14,7 @@ TESTS := tests/unit tests/integration tests/acceptance tests/faults
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test unit lint types bench bench-core constraints clean
+.PHONY: help setup demo test unit lint types bench bench-core soak constraints clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -43,6 +43,9 @@ bench: $(DEV_STAMP) ## Measure speed beside nginx, Varnish, webdis and a tutoria
 
 bench-core: $(DEV_STAMP) ## Measure precomputing, refreshing and memory on this machine
 	$(BIN)/pytest -m bench -s tests/bench
+
+soak: $(DEV_STAMP) ## Load one edge for ten minutes and see whether memory or latency grows, e.g. make soak ARGS="--minutes 60"
+	@$(BIN)/python -m tests.bench.soak $(ARGS)
 
 constraints: ## Pin the newest versions that fit together (makes a fresh environment for it)
 	rm -rf $(VENV)-pins
