@@ -37,6 +37,10 @@ class Settings(BaseSettings):
     port: Annotated[int, Field(ge=0, le=65535)] = 8300
     #: Names this edge in metrics and sketches; the host and port if empty.
     edge_name: str = ""
+    #: Where workers, schedulers and refreshers show their metrics: nowhere unless a port is named, 0 is any free one.
+    #: Edges show theirs where they answer.
+    metrics_port: Annotated[int, Field(ge=0, le=65535)] | None = None
+    metrics_host: str = "127.0.0.1"
     #: Needed for everything that changes state over HTTP; without one, such requests are refused.
     admin_token: SecretStr | None = None
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import signal
+from collections.abc import Iterator
 from types import FrameType
 
+from billiard.process import current_process
 from celery import Celery
 from celery.signals import worker_process_init, worker_ready
 from celery.worker import state
@@ -16,9 +19,12 @@ from precompute.settings import Settings
 from precompute.store import Store, display_url
 from workers.broker import build_app
 from workers.celery_log import quieten
+from workers.exporter import exported, new_registry
 from workers.messages import QUEUE_OF, REFRESH_QUEUE
 from workers.orphans import die_with_parent
 from workers.tasks import register
+from workers.work_counts import WorkCounts
+from workers.work_metrics import WorkCollector
 from workers.workplace import PerProcess, open_workplace
 
 log = logging.getLogger(__name__)
@@ -36,9 +42,12 @@ def run_worker(settings: Settings, concurrency: int = 1) -> None:
     """
     project = manifest.load(settings.project)
     check_servers(settings)
+    counts = WorkCounts(project.models, concurrency)
     app = build_app(settings)
-    register(app, PerProcess(lambda: open_workplace(settings, project)), settings.job_keep_s)
-    _serve(app, settings, concurrency)
+    register(app, PerProcess(lambda: open_workplace(settings, project, counts)), settings.job_keep_s)
+    registry = new_registry("worker", WorkCollector(counts, list(project.models)))
+    with exported(settings, registry), _counted_by(counts):
+        _serve(app, settings, concurrency)
 
 
 def check_servers(settings: Settings) -> None:
@@ -49,6 +58,20 @@ def check_servers(settings: Settings) -> None:
             store.check_version()
         finally:
             store.close()
+
+
+@contextlib.contextmanager
+def _counted_by(counts: WorkCounts) -> Iterator[None]:
+    """Processes that compute count in rows of their own."""
+
+    def take_row(**_: object) -> None:
+        counts.take_row(current_process().index)
+
+    worker_process_init.connect(take_row, weak=False)
+    try:
+        yield
+    finally:
+        worker_process_init.disconnect(take_row)
 
 
 def _serve(app: Celery, settings: Settings, concurrency: int) -> None:

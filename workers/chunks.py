@@ -43,15 +43,15 @@ class ShowingClock:
         return now
 
 
-def compute_chunk(place: Workplace, jobs: JobStore, job_id: str, number: int) -> None:
-    """Does what a task says, unless it has been done.
+def compute_chunk(place: Workplace, jobs: JobStore, job_id: str, number: int) -> bool:
+    """Does what a task says, unless it has been done; whether it had not.
 
     Raises:
         TransientError: Redis stayed away; the chunk is still to be done.
     """
     (chunk, repeats) = retrying(lambda: jobs.begin(job_id, number, now_ms()))
     if chunk is None:
-        return
+        return False
     try:
         result, more = retrying(lambda: _computed(place, jobs, chunk))
     except TransientError:
@@ -59,13 +59,14 @@ def compute_chunk(place: Workplace, jobs: JobStore, job_id: str, number: int) ->
         raise
     failures = [Failure(key, reason) for key, reason in result.failures]
     counted, last = retrying(lambda: jobs.finish(chunk, result.written, result.failed, failures, now_ms()))
-    tallies.add(
-        place.store,
-        precomputed=result.written if counted else 0,
-        failed=result.failed if counted else 0,
-        repeated=0 if counted else 1,
-        retried=repeats + more + last,
-    )
+    written, failed, retried = result.written, result.failed, repeats + more + last
+    place.counts.retried(retried)
+    if counted:
+        place.counts.rows(chunk.job.model, written, failed)
+        tallies.add(place.store, precomputed=written, failed=failed, retried=retried)
+    else:
+        tallies.add(place.store, repeated=1, retried=retried)
+    return bool(counted)
 
 
 def _computed(place: Workplace, jobs: JobStore, chunk: Chunk) -> SweepResult:

@@ -9,6 +9,9 @@ from precompute.schedules import Priority
 PRECOMPUTE_TASK = "nearcast.precompute_chunk"
 REFRESH_TASK = "nearcast.refresh"
 
+#: Header of every message: when it was sent, in ms since 1970.
+SENT_MS = "sent_ms"
+
 #: Taken from in turn: a large job delays a refresh by one chunk at most.
 PRECOMPUTE_QUEUE = "nearcast.precompute"
 REFRESH_QUEUE = "nearcast.refresh"

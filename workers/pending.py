@@ -68,6 +68,10 @@ class PendingRefreshes:
             by_model.setdefault(key.model, []).append(key.text)
         return by_model
 
+    def number(self, model: str, text: str) -> int:
+        """The number of what made a key wait, the oldest if it was more than one thing."""
+        return self._waiting[model, text][1]
+
     def queued(self, model: str, texts: Iterable[str]) -> None:
         """These wait no more."""
         for text in texts:

@@ -34,6 +34,11 @@ class Receipts:
         self.records += len(delivery.records)
         return self._last
 
+    def since_ms(self, number: int) -> int:
+        """When the first record of a delivery that is still open was made, in ms since 1970 by the primary's clock."""
+        _, delivery = self._open[number - self._open[0][0]]
+        return int(delivery.records[0].partition(b"-")[0])
+
     def done(self, oldest: int | None) -> list[Delivery]:
         """Deliveries that nothing waits for, given the oldest number that something does wait for."""
         return [delivery for number, delivery in self._open if oldest is None or number < oldest]

@@ -25,11 +25,15 @@ class RefreshSender:
         free_tasks = max(0, self._max_tasks - self._queue.waiting_refreshes())
         return min(allowed, free_tasks * REFRESH_KEYS)
 
-    def send(self, model: str, keys: Sequence[str]) -> None:
-        """Queues keys, at most as many as there was room for. Raises StoreUnavailable."""
+    def send(self, model: str, keys: Sequence[str], changed_ms: Sequence[int] = ()) -> None:
+        """Queues keys, at most as many as there was room for. Raises StoreUnavailable.
+
+        Args:
+            changed_ms: when what made each key due was changed; empty if it was no change.
+        """
         for at in range(0, len(keys), REFRESH_KEYS):
             part = keys[at : at + REFRESH_KEYS]
-            self._queue.refresh(model, part)
+            self._queue.refresh(model, part, changed_ms[at : at + REFRESH_KEYS])
             self._allowance.spend(len(part))
 
     def yield_to_others(self) -> float:

@@ -26,10 +26,12 @@ from workers.allowance import Allowance
 from workers.app import check_servers
 from workers.change_reader import READ_RECORDS, ChangeReader, Delivery
 from workers.chunks import now_ms
+from workers.exporter import exported, new_registry
 from workers.messages import REFRESH_KEYS
 from workers.pending import PendingRefreshes
 from workers.planning import Planning
 from workers.receipts import Receipts
+from workers.refresh_metrics import RefreshCollector, RefreshCounts
 from workers.refresh_sender import RefreshSender
 from workers.stopping import stop_on_signals
 from workers.task_queue import RefreshQueue, open_queue
@@ -64,6 +66,7 @@ class Refresher:
         self._pending = PendingRefreshes(settings.coalesce_ms / 1000)
         self._receipts = Receipts()
         self._planning = Planning(store, project, settings, clock_s())
+        self.counts = RefreshCounts()
         self._replan_s = self._roll_call_s = 0.0
         self._has_joined = False
 
@@ -83,6 +86,7 @@ class Refresher:
         if self._pending.due_in_s(now_s) == 0:
             self._queue(now_s)
         self._acknowledge()
+        self._count()
 
     def leave(self) -> None:
         """Hands what is still owed to other refreshers."""
@@ -95,13 +99,16 @@ class Refresher:
     def _look_around(self, now_s: float) -> None:
         self.join()
         if now_s >= self._replan_s:
-            self._planning.replan(self._sender.yield_to_others(), self._pending.merged, now_s)
+            self.counts.keys_per_s = self._sender.yield_to_others()
+            self._planning.replan(self.counts.keys_per_s, self._pending.merged, now_s)
             self._replan_s = now_s + _REPLAN_EVERY_S
         if now_s >= self._roll_call_s:
             self._reader.show_alive()
             claimed = self._reader.claim(now_ms())
             self._take(claimed)
-            tallies.add(self._store, claimed=sum(len(delivery.records) for delivery in claimed))
+            count = sum(len(delivery.records) for delivery in claimed)
+            self.counts.claimed += count
+            tallies.add(self._store, claimed=count)
             is_more = any(len(delivery.records) >= READ_RECORDS for delivery in claimed)
             self._roll_call_s = now_s + (0.0 if is_more else _ROLL_CALL_EVERY_S)
 
@@ -119,10 +126,12 @@ class Refresher:
         numbers = [self._receipts.add(delivery) for delivery in deliveries]
         now_s = self._clock_s()
         for number, delivery in zip(numbers, deliveries, strict=True):
+            self.counts.changes += len(delivery.changes)
             self._pending.add(self._planning.dependents_of(delivery.changes, now_s), number, now_s)
         unreadable = [letter for delivery in deliveries for letter in delivery.unreadable]
         if unreadable:
             log.warning("set aside %d record(s) that name no entity; see nearcast dead list", len(unreadable))
+            self.counts.unreadable += len(unreadable)
             dead_letters.add(self._store, *unreadable)
             tallies.add(self._store, unreadable=len(unreadable))
 
@@ -130,14 +139,22 @@ class Refresher:
         for model, keys in self._pending.chosen(self._sender.room(now_s)).items():
             for at in range(0, len(keys), REFRESH_KEYS):
                 part = keys[at : at + REFRESH_KEYS]
-                self._sender.send(model, part)
+                since = [self._receipts.since_ms(self._pending.number(model, text)) for text in part]
+                self._sender.send(model, part, since)
                 self._pending.queued(model, part)
+                self.counts.queued += len(part)
         self._pending.put_off(now_s)
 
     def _acknowledge(self) -> None:
         done = self._receipts.done(self._pending.oldest())
         self._reader.acknowledge(done)
         self._receipts.close(done)
+
+    def _count(self) -> None:
+        counts = self.counts
+        counts.merged, counts.pending = self._pending.merged, len(self._pending)
+        counts.unacknowledged = self._receipts.records
+        counts.progress_ms = now_ms()
 
 
 def run_refresher(settings: Settings, stop: threading.Event | None = None) -> None:
@@ -157,14 +174,19 @@ def run_refresher(settings: Settings, stop: threading.Event | None = None) -> No
     queue = open_queue(settings)
     refresher = Refresher(store, project, queue, settings)
     refresher.join()
-    log.info("following the update logs of %d view(s)", len(project.views))
+    with exported(settings, new_registry("refresher", RefreshCollector(refresher.counts))):
+        log.info("following the update logs of %d view(s)", len(project.views))
+        _follow(refresher, stop)
+    refresher.leave()
+    queue.close()
+    store.close()
+    log.info("stopped")
+
+
+def _follow(refresher: Refresher, stop: threading.Event) -> None:
     while not stop.is_set():
         try:
             refresher.turn()
         except StoreUnavailable as error:
             log.warning("waiting for Redis: %s", error)
             stop.wait(_PAUSE_S)
-    refresher.leave()
-    queue.close()
-    store.close()
-    log.info("stopped")

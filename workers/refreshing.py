@@ -11,13 +11,17 @@ from precompute.sweep import SweepResult
 from workers import row_costs, tallies
 from workers.chunks import compute, now_ms
 from workers.retrying import retrying
+from workers.work_counts import WorkCounts
 from workers.workplace import Workplace
 
 log = logging.getLogger(__name__)
 
 
-def refresh_keys(place: Workplace, model: str, keys: Sequence[str]) -> None:
+def refresh_keys(place: Workplace, model: str, keys: Sequence[str], changed_ms: Sequence[int] = ()) -> None:
     """Computes and stores; whatever fails is counted, and found due again by the scheduler.
+
+    Args:
+        changed_ms: when what made each key due was changed, in ms since 1970; empty if it was no change.
 
     Raises:
         TransientError: Redis stayed away.
@@ -26,12 +30,25 @@ def refresh_keys(place: Workplace, model: str, keys: Sequence[str]) -> None:
         result, repeats = retrying(lambda: _refreshed(place, model, list(keys)))
     except PermanentError as error:
         log.warning("cannot refresh %d keys of %s: %s", len(keys), model, error)
+        place.counts.rows(model, 0, len(keys))
         tallies.add(place.store, failed=len(keys))
         return
     except TransientError:
         tallies.add(place.store, transient=1)
         raise
+    _count(place.counts, model, keys, changed_ms, result)
+    place.counts.retried(repeats)
     tallies.add(place.store, refreshed=result.written, failed=result.failed, retried=repeats)
+
+
+def _count(counts: WorkCounts, model: str, keys: Sequence[str], changed_ms: Sequence[int], result: SweepResult) -> None:
+    counts.rows(model, result.written, result.failed)
+    # One task has fewer keys than failures are named.
+    failed, at_ms = {key for key, _ in result.failures}, now_ms()
+    for key, since_ms in zip(keys, changed_ms, strict=False):
+        if key not in failed:
+            # The primary's clock and ours need not agree to the millisecond.
+            counts.refreshed(model, max(0, at_ms - since_ms) / 1000)
 
 
 def _refreshed(place: Workplace, model: str, keys: list[str]) -> SweepResult:

@@ -47,6 +47,7 @@ class ScheduleRunner:
         grace_ms: int,
         directory: Path,
         sync: Callable[[Mapping[str, Schedule]], None] = lambda _: None,
+        on_turn: Callable[[str, Turn], None] = lambda job, turn: None,
         clock_ms: Callable[[], int] = now_ms,
     ) -> None:
         """Makes one.
@@ -56,6 +57,7 @@ class ScheduleRunner:
             grace_ms: how late a run may start that was not missed.
             directory: where key files of the project file are looked for.
             sync: told what is declared, before each look.
+            on_turn: told what was decided about a job, once it is committed.
         """
         self._store = store
         self._declared = declared
@@ -65,6 +67,7 @@ class ScheduleRunner:
         self._grace_ms = grace_ms
         self._directory = directory
         self._sync = sync
+        self._on_turn = on_turn
         self._clock_ms = clock_ms
         self._ledgers = Ledgers(store)
         self._turn = threading.Lock()
@@ -138,6 +141,7 @@ class ScheduleRunner:
         if turn.ledger != was.ledger and not self._ledgers.commit(name, was, turn.ledger, turn.ended, sight.fence):
             # Another look of another leader was first; the next look sees what it did.
             return
+        self._on_turn(name, turn)
         self._wanted[name] = {run.attempt_id for run in turn.ledger.open}
         self._act(found, turn, sight)
 

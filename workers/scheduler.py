@@ -21,12 +21,15 @@ from precompute.store import Store
 from workers.allowance import Allowance
 from workers.app import check_servers
 from workers.chunks import now_ms
+from workers.exporter import exported, new_registry
 from workers.jobs import Jobs
 from workers.leading import Contender
 from workers.lease import LEASE, Lease
 from workers.ordered_refreshes import OrderedRefreshes
+from workers.queue_metrics import QueueCollector
 from workers.refresh_sender import RefreshSender
 from workers.schedule_clock import ScheduleClock
+from workers.schedule_metrics import LeadCollector, ScheduleMetrics
 from workers.schedule_runner import ScheduleRunner
 from workers.schedule_store import ScheduleStore
 from workers.stopping import stop_on_signals
@@ -60,22 +63,33 @@ def run_scheduler(settings: Settings, stop: threading.Event | None = None) -> No
     queue = open_queue(settings)
     contender = Contender(Lease(store, LEASE, int(settings.lease_ttl_s * 1000)), settings.lease_ttl_s)
     jobs = Jobs(store, project, queue, chunk_keys=settings.chunk_keys, keep_s=settings.job_keep_s)
-    scheduler = _scheduled(settings, store, project, queue, contender, jobs)
-    runner = _add_declared_jobs(scheduler, settings, store, project, contender, jobs)
-    contender.start()
-    scheduler.start()
-    log.info("scheduling for %d model(s)", len(project.models))
-    _beat(store, contender, settings.heartbeat_ms / 1000, stop)
+    broker = Store(settings.queue_url, timeout_s=settings.redis_timeout_s)
+    registry = new_registry("scheduler", LeadCollector(lambda: contender.fence), QueueCollector(store, broker))
+    metrics = ScheduleMetrics(registry)
+    scheduler = _scheduled(settings, store, project, queue, contender, jobs, metrics)
+    runner = _add_declared_jobs(scheduler, settings, store, project, contender, jobs, metrics)
+    with exported(settings, registry):
+        contender.start()
+        scheduler.start()
+        log.info("scheduling for %d model(s)", len(project.models))
+        _beat(store, contender, settings.heartbeat_ms / 1000, stop)
     runner.stop()
     scheduler.shutdown()
     contender.stop()
     queue.close()
+    broker.close()
     store.close()
     log.info("stopped")
 
 
 def _scheduled(
-    settings: Settings, store: Store, project: Project, queue: CeleryQueue, contender: Contender, jobs: Jobs
+    settings: Settings,
+    store: Store,
+    project: Project,
+    queue: CeleryQueue,
+    contender: Contender,
+    jobs: Jobs,
+    metrics: ScheduleMetrics,
 ) -> BackgroundScheduler:
     """What is done how often; a look that takes too long is not begun a second time meanwhile."""
     scheduler = BackgroundScheduler(
@@ -98,7 +112,7 @@ def _scheduled(
         (JobMending(jobs, lambda: contender.fence).look, settings.look_every_s),
     ]
     for look, every_s in looks:
-        scheduler.add_job(_led(look, contender), "interval", seconds=every_s)
+        scheduler.add_job(_led(look, contender, metrics), "interval", seconds=every_s)
     return scheduler
 
 
@@ -109,6 +123,7 @@ def _add_declared_jobs(
     project: Project,
     contender: Contender,
     jobs: Jobs,
+    metrics: ScheduleMetrics,
 ) -> ScheduleRunner:
     """Has declared jobs looked at when they are due, and now and then."""
 
@@ -119,6 +134,7 @@ def _add_declared_jobs(
         try:
             runner.look()
         except TransientError as error:
+            metrics.put_off()
             log.warning("not scheduling: %s", error)
 
     clock = ScheduleClock(scheduler, "declared", look)
@@ -131,12 +147,13 @@ def _add_declared_jobs(
         grace_ms=int(GRACE_LEASES * settings.lease_ttl_s * 1000),
         directory=settings.project.absolute().parent,
         sync=clock.sync,
+        on_turn=metrics.turn,
     )
     scheduler.add_job(look, "interval", seconds=DECLARED_EVERY_S, executor="declared")
     return runner
 
 
-def _led(look: Callable[[], None], contender: Contender) -> Callable[[], None]:
+def _led(look: Callable[[], None], contender: Contender, metrics: ScheduleMetrics) -> Callable[[], None]:
     """A look that only the leader takes; a store that is away is looked at next time."""
 
     def take() -> None:
@@ -145,7 +162,10 @@ def _led(look: Callable[[], None], contender: Contender) -> Callable[[], None]:
         try:
             look()
         except TransientError as error:
+            metrics.put_off()
             log.warning("put off: %s", error)
+        else:
+            metrics.looked()
 
     return take
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -13,7 +14,7 @@ from precompute.schedules import Priority
 from precompute.settings import Settings
 from precompute.store import Store, checked
 from workers.broker import build_app
-from workers.messages import PRECOMPUTE_TASK, QUEUE_OF, REFRESH_QUEUE, REFRESH_TASK
+from workers.messages import PRECOMPUTE_TASK, QUEUE_OF, REFRESH_QUEUE, REFRESH_TASK, SENT_MS
 
 
 class ChunkQueue(Protocol):
@@ -31,8 +32,8 @@ class ChunkQueue(Protocol):
 class RefreshQueue(Protocol):
     """Where keys wait for a worker that recomputes them."""
 
-    def refresh(self, model: str, keys: Sequence[str]) -> None:
-        """Queues at most `REFRESH_KEYS` keys of what the model serves."""
+    def refresh(self, model: str, keys: Sequence[str], changed_ms: Sequence[int] = ()) -> None:
+        """Queues at most `REFRESH_KEYS` keys of what the model serves; with when each was changed, if that is why."""
 
     def waiting_refreshes(self) -> int:
         """Tasks that no worker has taken."""
@@ -56,9 +57,10 @@ class CeleryQueue:
         """Chunks that no worker has taken."""
         return sum(map(checked, self._broker.run([("LLEN", queue) for queue in QUEUE_OF.values()])))
 
-    def refresh(self, model: str, keys: Sequence[str]) -> None:
-        """Queues at most `REFRESH_KEYS` keys of what the model serves."""
-        self._send(REFRESH_TASK, model, list(keys), queue=REFRESH_QUEUE)
+    def refresh(self, model: str, keys: Sequence[str], changed_ms: Sequence[int] = ()) -> None:
+        """Queues at most `REFRESH_KEYS` keys of what the model serves; with when each was changed, if that is why."""
+        more = (list(changed_ms),) if changed_ms else ()
+        self._send(REFRESH_TASK, model, list(keys), *more, queue=REFRESH_QUEUE)
 
     def waiting_refreshes(self) -> int:
         """Tasks that no worker has taken."""
@@ -71,7 +73,7 @@ class CeleryQueue:
 
     def _send(self, task: str, *args: object, queue: str) -> None:
         try:
-            self._app.send_task(task, args=args, queue=queue)
+            self._app.send_task(task, args=args, queue=queue, headers={SENT_MS: time.time_ns() // 1_000_000})
         except OperationalError as error:
             raise StoreUnavailable(f"the task queue is unavailable: {error}") from error
 

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
+from typing import Self
 
 from celery import Celery
 
 from precompute.errors import TransientError
-from workers.chunks import compute_chunk
+from workers.chunks import compute_chunk, now_ms
 from workers.fencing import FenceGuard
 from workers.job_store import JobStore
 from workers.messages import PRECOMPUTE_TASK, REFRESH_TASK
 from workers.refreshing import refresh_keys
 from workers.retrying import retrying
+from workers.work_counts import WorkCounts
 from workers.workplace import Workplace
 
 log = logging.getLogger(__name__)
@@ -25,29 +28,40 @@ def register(app: Celery, workplace: Callable[[], Workplace], job_keep_s: float)
 
     def precompute_chunk(job_id: str, number: int, fence: int | None = None) -> None:
         place = workplace()
-        with _forgiving(f"chunk {number} of job {job_id}"):
+        with _Taken(place.counts, "precompute", f"chunk {number} of job {job_id}") as taken:
             admitted, _ = retrying(lambda: guard.admits(place.store, fence))
-            if admitted:
-                compute_chunk(place, JobStore(place.store, job_keep_s), job_id, number)
+            if not admitted or not compute_chunk(place, JobStore(place.store, job_keep_s), job_id, number):
+                taken.outcome = "repeated"
 
-    def refresh(model: str, keys: list[str]) -> None:
-        with _forgiving(f"{len(keys)} keys of {model}"):
-            refresh_keys(workplace(), model, keys)
+    def refresh(model: str, keys: list[str], changed_ms: Sequence[int] = ()) -> None:
+        place = workplace()
+        with _Taken(place.counts, "refresh", f"{len(keys)} keys of {model}"):
+            refresh_keys(place, model, keys, changed_ms)
 
     app.task(name=PRECOMPUTE_TASK)(precompute_chunk)
     app.task(name=REFRESH_TASK)(refresh)
 
 
-class _forgiving:  # noqa: N801 - reads as a statement
-    """Gives up a task whose store stayed away with one line; what it was about is still known to be undone."""
+class _Taken:
+    """One task: counted, and given up with one line if its store stayed away; what it was about is known to be undone.
 
-    def __init__(self, what: str) -> None:
+    Attributes:
+        outcome: what became of it; may be told before its end.
+    """
+
+    def __init__(self, counts: WorkCounts, task: str, what: str) -> None:
+        self.outcome = "done"
+        self._counts = counts
+        self._task = task
         self._what = what
+        self._began_s = time.perf_counter()
 
-    def __enter__(self) -> None:
-        return None
+    def __enter__(self) -> Self:
+        return self
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> bool:
+        outcome = self.outcome if error is None else "undone"
+        self._counts.task(self._task, outcome, time.perf_counter() - self._began_s, now_ms())
         if isinstance(error, TransientError):
             log.error("left %s undone: %s", self._what, error)
             return True

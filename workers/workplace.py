@@ -13,6 +13,7 @@ from precompute.predictor import Predictor
 from precompute.registry import Registry
 from precompute.settings import Settings
 from precompute.store import Store
+from workers.work_counts import WorkCounts
 
 #: Loaded versions kept; during a rollout two per variant are in use.
 MAX_LOADED = 16
@@ -21,9 +22,10 @@ MAX_LOADED = 16
 class Workplace:
     """Belongs to one process: neither connections nor sessions survive a fork."""
 
-    def __init__(self, store: Store, project: Project) -> None:
+    def __init__(self, store: Store, project: Project, counts: WorkCounts | None = None) -> None:
         self.store = store
         self.project = project
+        self.counts = counts or WorkCounts(project.models)
         self.registry = Registry(store, project)
         self._layouts = Layouts(project)
         self._loaded: OrderedDict[tuple[str, int], Predictor] = OrderedDict()
@@ -70,6 +72,6 @@ class PerProcess:
         return self._built[1]
 
 
-def open_workplace(settings: Settings, project: Project) -> Workplace:
+def open_workplace(settings: Settings, project: Project, counts: WorkCounts | None = None) -> Workplace:
     """A workplace at the primary."""
-    return Workplace(Store(settings.primary_url, timeout_s=settings.redis_timeout_s), project)
+    return Workplace(Store(settings.primary_url, timeout_s=settings.redis_timeout_s), project, counts)

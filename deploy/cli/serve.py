@@ -21,6 +21,14 @@ Port = Annotated[
 Processes = Annotated[
     int | None, typer.Option(help="Processes of the edge, on one port. Environment: NEARCAST_PROCESSES.")
 ]
+MetricsPort = Annotated[
+    int | None,
+    typer.Option(
+        min=0,
+        max=65535,
+        help="Port to show /metrics at, 0 for any free one; none if not given. Environment: NEARCAST_METRICS_PORT.",
+    ),
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -68,28 +76,34 @@ def edge_process(
 def worker(
     ctx: typer.Context,
     concurrency: Annotated[int, typer.Option(min=1, help="Processes that compute; 1 computes in this one.")] = 1,
+    metrics_port: MetricsPort = None,
 ) -> None:
     """Compute the predictions that jobs, the scheduler and the refresher ask for."""
-    settings = _settings(invocation(ctx))
+    settings = _settings_with(invocation(ctx), metrics_port)
     from workers.app import run_worker
 
     run_worker(settings, concurrency)
 
 
-def scheduler(ctx: typer.Context) -> None:
+def scheduler(ctx: typer.Context, metrics_port: MetricsPort = None) -> None:
     """Have hot predictions computed before they expire; any number may run, one of them leads."""
-    settings = _settings(invocation(ctx))
+    settings = _settings_with(invocation(ctx), metrics_port)
     from workers.scheduler import run_scheduler
 
     run_scheduler(settings)
 
 
-def refresher(ctx: typer.Context) -> None:
+def refresher(ctx: typer.Context, metrics_port: MetricsPort = None) -> None:
     """Have hot predictions computed again when a feature behind them changes."""
-    settings = _settings(invocation(ctx))
+    settings = _settings_with(invocation(ctx), metrics_port)
     from workers.refresher import run_refresher
 
     run_refresher(settings)
+
+
+def _settings_with(call: Invocation, metrics_port: int | None) -> Settings:
+    call.also(metrics_port=metrics_port)
+    return _settings(call)
 
 
 def _settings(call: Invocation) -> Settings:

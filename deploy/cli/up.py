@@ -32,6 +32,14 @@ def up(
         bool,
         typer.Option("--publish", help="Publish models/MODEL.onnx and models/MODEL.VARIANT.onnx beside the project."),
     ] = False,
+    metrics_port: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            max=65533,
+            help="Port of the worker's /metrics; scheduler and refresher take the next two. The edge shows its own.",
+        ),
+    ] = None,
 ) -> None:
     """Run Redis, worker, scheduler, refresher and edge here until Ctrl-C.
 
@@ -43,7 +51,7 @@ def up(
     from deploy.local.stack import local_stack
 
     call = invocation(ctx)
-    call.also(host=host, port=port, processes=processes)
+    call.also(host=host, port=port, processes=processes, metrics_port=metrics_port)
     settings = call.own_settings
     beside = settings.project.resolve().parent
     # Mistakes in the project are told before anything has been started.

@@ -33,6 +33,8 @@ _WRONG_CONFIGURATION = 2
 _QUIET = ("--loglevel", "warning")
 #: A worker finishes the chunk it is at before it ends.
 _WORKER_GRACE_S = 15.0
+#: Parts that show their metrics at a port of their own, if asked to; in this order.
+_WITH_METRICS = ("worker", "scheduler", "refresher")
 #: What is done ahead of time makes way for the edge, where somebody is waiting.
 _NICE = 10
 
@@ -72,7 +74,8 @@ def local_stack(
             primary_url, replica_url = pair.primary.url, pair.replica.url
         where = RunningStack(primary_url=primary_url, replica_url=replica_url, host=settings.host, port=port)
         stack = Stack(children, where)
-        children += _parts(stack.url, _environment(settings, where, os.environ if environ is None else environ))
+        environment = _environment(settings, where, os.environ if environ is None else environ)
+        children += _parts(stack.url, environment, settings.metrics_port)
         resources.enter_context(announced(where, settings.project))
         yield stack
 
@@ -102,9 +105,9 @@ def _environment(settings: Settings, where: RunningStack, environ: Mapping[str, 
     return {**environ, **said}
 
 
-def _parts(url: str, environment: Mapping[str, str]) -> list[Child]:
+def _parts(url: str, environment: Mapping[str, str], metrics_port: int | None) -> list[Child]:
     def part(name: str, **more: object) -> Child:
-        argv = (sys.executable, "-m", "deploy.cli", name)
+        argv = (sys.executable, "-m", "deploy.cli", name, *_metrics(name, metrics_port))
         return Child(name=name, argv=argv, env=environment, final_statuses=(_WRONG_CONFIGURATION,), **more)  # type: ignore[arg-type]
 
     return [
@@ -113,3 +116,10 @@ def _parts(url: str, environment: Mapping[str, str]) -> list[Child]:
         part("refresher", nice=_NICE),
         part("edge", ready=answers_http(f"{url}/readyz")),
     ]
+
+
+def _metrics(name: str, port: int | None) -> tuple[str, ...]:
+    """Where a part shows its metrics: each at a port of its own, one after the other."""
+    if port is None or name not in _WITH_METRICS:
+        return ()
+    return "--metrics-port", str(port and port + _WITH_METRICS.index(name))

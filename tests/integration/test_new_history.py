@@ -26,7 +26,7 @@ class Queued:
     def __init__(self) -> None:
         self.keys: list[str] = []
 
-    def refresh(self, model: str, keys: Sequence[str]) -> None:
+    def refresh(self, model: str, keys: Sequence[str], changed_ms: Sequence[int] = ()) -> None:
         """Remembers."""
         assert model == "late"
         self.keys += keys

@@ -28,7 +28,7 @@ class Recorder:
         self.keys: list[str] = []
         self.waiting = 0
 
-    def refresh(self, model: str, keys: Sequence[str]) -> None:
+    def refresh(self, model: str, keys: Sequence[str], changed_ms: Sequence[int] = ()) -> None:
         self.keys += [f"{model}/{key}" for key in keys]
 
     def waiting_refreshes(self) -> int:

@@ -35,7 +35,7 @@ class Queue:
         self.sent: list[tuple[str, int]] = []
         self._waiting = waiting
 
-    def refresh(self, model: str, keys: Sequence[str]) -> None:
+    def refresh(self, model: str, keys: Sequence[str], changed_ms: Sequence[int] = ()) -> None:
         self.sent.append((model, len(keys)))
 
     def waiting_refreshes(self) -> int:

@@ -14,7 +14,7 @@ class FakeQueue:
         self.waiting = waiting
         self.sent: list[tuple[str, int]] = []
 
-    def refresh(self, model: str, keys: Sequence[str]) -> None:
+    def refresh(self, model: str, keys: Sequence[str], changed_ms: Sequence[int] = ()) -> None:
         self.sent.append((model, len(keys)))
 
     def waiting_refreshes(self) -> int:

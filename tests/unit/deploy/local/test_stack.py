@@ -81,3 +81,16 @@ def test_the_edge_is_told_how_many_processes_it_shall_have(tmp_path: Path) -> No
         environment = dict(stack.children[-1].env or {})
 
     assert environment["NEARCAST_PROCESSES"] == "3"
+
+
+@pytest.mark.parametrize(("port", "told"), [(None, []), (0, ["0", "0", "0"]), (9300, ["9300", "9301", "9302"])])
+def test_parts_that_answer_no_requests_show_their_metrics_at_ports_one_after_the_other(
+    tmp_path: Path, port: int | None, told: list[str]
+) -> None:
+    """If somebody names the first; the edge shows its own where it answers."""
+    settings = Settings(project=tmp_path / "p.toml", primary_url="redis://core/0", port=0, metrics_port=port)
+
+    with local_stack(settings, tmp_path / "data", environ={}) as stack:
+        commands = [child.argv for child in stack.children]
+
+    assert [argv[-1] for argv in commands if "--metrics-port" in argv] == told
