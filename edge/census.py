@@ -10,6 +10,8 @@ from edge.stats import Histogram
 if TYPE_CHECKING:
     from edge.app import Edge
 
+_COMPUTED = ("rows", "batches", "cpu_ns")
+
 
 def census(edge: Edge) -> Snapshot:
     """Everything that is exported; counting itself costs a request nothing but additions."""
@@ -17,6 +19,7 @@ def census(edge: Edge) -> Snapshot:
     return Snapshot(
         answers={(model, str(tier)): _durations(histogram) for (model, tier), histogram in stats.answers.items()},
         errors=dict(stats.errors),
+        computed={(m, what): getattr(work, what) for m, work in edge.live.work.items() for what in _COMPUTED},
         counters=_counters(edge),
         sums=_sums(edge),
         peaks=_peaks(edge),

@@ -85,6 +85,15 @@ class _Lane(Generic[T]):
         self.costs_s[size] = before + _NEWEST * (took_s - before)
 
 
+@dataclass(slots=True)
+class Work:
+    """What has been computed for one model; `cpu_ns` is the processors' time."""
+
+    rows: int = 0
+    batches: int = 0
+    cpu_ns: int = 0
+
+
 class Live(Generic[T]):
     """Computes predictions on demand from the replica's features.
 
@@ -110,6 +119,8 @@ class Live(Generic[T]):
         self.rows = 0
         self.batches = 0
         self.in_threads = 0
+        #: By model.
+        self.work: dict[str, Work] = {}
 
     def is_under_way(self, predictor: Predictor, key: Key) -> bool:
         """Whether `predict` would join a flight."""
@@ -193,6 +204,10 @@ class Live(Generic[T]):
         lane.learn(rows, took_s)
         self.rows += rows
         self.batches += 1
+        work = self.work.setdefault(lane.predictor.servable.model.name, Work())
+        work.rows += rows
+        work.batches += 1
+        work.cpu_ns += int(took_s * 1e9)
         self._end(lane, flights, self._on_batch(lane.predictor, batch))
 
     def _end(self, lane: _Lane[T], flights: list[_Flight[T]], outcomes: Iterable[T | Exception]) -> None:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator
+from itertools import accumulate
 
-from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import Metric
+from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 from starlette.types import Receive, Scope, Send
 
-from edge.api.wire import send_response
+from edge.api.wire import header, send_response
 from edge.snapshot import Snapshot
 from edge.stats import BUCKETS_S
-
-CONTENT_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
+from edge.triton_metrics import TritonCollector, errors_by_model
+from precompute.metrics import BuildInfo, counter, counters, gauge, histograms
 
 COUNTERS = {
     "not_modified": "Answers that the client had already (304).",
@@ -51,6 +53,8 @@ PEAKS = {
     "models_loaded": "Versions loaded.",
     "model_failures": "Versions that could not be loaded.",
 }
+#: What each tier's answers are: something that was there, or something that had to be made.
+RESULTS = {"memory": "hit", "replica": "hit", "stale": "hit", "live": "miss", "default": "miss"}
 
 
 class SnapshotCollector(Collector):
@@ -62,45 +66,56 @@ class SnapshotCollector(Collector):
     def collect(self) -> Iterator[Metric]:
         """All metric families."""
         snapshot = self._snapshot
-        yield from self._answers()
+        yield self._requests()
+        yield self._durations()
         yield self._errors()
         for name, text in COUNTERS.items():
-            yield CounterMetricFamily(f"nearcast_{name}", text, value=snapshot.counters.get(name, 0))
+            yield counter(name, text, snapshot.counters.get(name, 0))
         for kind, values in ((SUMS, snapshot.sums), (PEAKS, snapshot.peaks)):
             for name, text in kind.items():
-                yield GaugeMetricFamily(f"nearcast_{name}", text, value=values.get(name, 0))
+                yield gauge(name, text, values.get(name, 0))
 
-    def _answers(self) -> Iterator[Metric]:
-        totals = CounterMetricFamily("nearcast_requests", "Keys answered, by tier.", labels=("model", "tier"))
-        took = HistogramMetricFamily(
-            "nearcast_request_duration_seconds", "Time to answer, by tier.", labels=("model", "tier")
-        )
+    def _requests(self) -> Metric:
+        """Each key asked for is in here once: hits, misses and errors are all there is."""
+        family = counters("requests", "Keys asked for, by what answered them.", "model", "tier", "result")
+        for (model, tier), durations in self._snapshot.answers.items():
+            family.add_metric((model, tier, RESULTS[tier]), sum(durations.counts))
+        for model, count in errors_by_model(self._snapshot).items():
+            family.add_metric((model, "none", "error"), count)
+        return family
+
+    def _durations(self) -> Metric:
+        family = histograms("request_duration_seconds", "Time to answer, by tier.", "model", "tier")
         for labels, durations in self._snapshot.answers.items():
-            totals.add_metric(labels, sum(durations.counts))
-            buckets, running = [], 0
-            for bound, count in zip((*map(str, BUCKETS_S), "+Inf"), durations.counts, strict=True):
-                running += count
-                buckets.append((bound, float(running)))
-            took.add_metric(labels, buckets, durations.total_ns / 1e9)
-        yield totals
-        yield took
+            running = map(float, accumulate(durations.counts))
+            bounds = (*map(str, BUCKETS_S), "+Inf")
+            family.add_metric(labels, list(zip(bounds, running, strict=True)), durations.total_ns / 1e9)
+        return family
 
     def _errors(self) -> Metric:
-        family = CounterMetricFamily("nearcast_errors", "Keys not answered, by status.", labels=("model", "status"))
+        family = counters("errors", "Keys not answered, by status.", "model", "status")
         for (model, status), count in self._snapshot.errors.items():
             family.add_metric((model, str(status)), count)
         return family
 
 
 class MetricsPage:
-    """`/metrics`."""
+    """`/metrics`, in the form that is asked for: OpenMetrics, or Prometheus' own."""
 
     def __init__(self, totals: Callable[[], Awaitable[Snapshot]]) -> None:
         self._totals = totals
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers with everything."""
-        registry = CollectorRegistry(auto_describe=False)
-        registry.register(SnapshotCollector(await self._totals()))
-        headers = [(b"content-type", CONTENT_TYPE), (b"cache-control", b"no-store")]
-        await send_response(send, 200, headers, generate_latest(registry), head=scope["method"] == "HEAD")
+        encode, content_type = choose_encoder((header(scope, b"accept") or b"").decode("latin-1"))
+        body = encode(registry_of(await self._totals()))
+        headers = [(b"content-type", content_type.encode()), (b"cache-control", b"no-store"), (b"vary", b"accept")]
+        await send_response(send, 200, headers, body, head=scope["method"] == "HEAD")
+
+
+def registry_of(snapshot: Snapshot) -> CollectorRegistry:
+    """Everything that an edge shows."""
+    registry = CollectorRegistry(auto_describe=False)
+    for collector in (BuildInfo("edge"), SnapshotCollector(snapshot), TritonCollector(snapshot)):
+        registry.register(collector)
+    return registry

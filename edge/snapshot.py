@@ -43,6 +43,7 @@ class Snapshot:
     Attributes:
         answers: durations by model and tier.
         errors: counts by model and HTTP status.
+        computed: what was computed on demand, by model: `rows`, `batches` and `cpu_ns`.
         counters: what only grows, by name.
         sums: what is there now and adds up, such as bytes; by name.
         peaks: what is there now, of which the largest says most, such as lag; by name.
@@ -50,6 +51,7 @@ class Snapshot:
 
     answers: Mapping[tuple[str, str], Durations] = field(default_factory=dict)
     errors: Mapping[tuple[str, int], int] = field(default_factory=dict)
+    computed: Mapping[tuple[str, str], int] = field(default_factory=dict)
     counters: Mapping[str, int] = field(default_factory=dict)
     sums: Mapping[str, int] = field(default_factory=dict)
     peaks: Mapping[str, float] = field(default_factory=dict)
@@ -59,6 +61,7 @@ class Snapshot:
         return Snapshot(
             answers=_merged(self.answers, other.answers, Durations.merge),
             errors=_merged(self.errors, other.errors, int.__add__),
+            computed=_merged(self.computed, other.computed, int.__add__),
             counters=_merged(self.counters, other.counters, int.__add__),
             sums=_merged(self.sums, other.sums, int.__add__),
             peaks=_merged(self.peaks, other.peaks, max),

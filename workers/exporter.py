@@ -5,29 +5,15 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections.abc import Iterator
-from importlib.metadata import version
 
 from prometheus_client import CollectorRegistry, start_http_server
-from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from precompute.errors import ConfigError
+from precompute.metrics import BuildInfo
 from precompute.settings import Settings
 
 log = logging.getLogger(__name__)
-
-
-class BuildInfo(Collector):
-    """Which version of nearcast runs here, and as what."""
-
-    def __init__(self, role: str) -> None:
-        self._role = role
-
-    def collect(self) -> Iterator[Metric]:
-        """One number that is always 1."""
-        family = GaugeMetricFamily("nearcast_build_info", "Always 1; the labels say more.", labels=("version", "role"))
-        family.add_metric((version("nearcast"), self._role), 1)
-        yield family
 
 
 def new_registry(role: str, *collectors: Collector) -> CollectorRegistry:

@@ -12,6 +12,7 @@ from prometheus_client.registry import Collector
 from precompute import dead_letters
 from precompute.errors import StoreUnavailable
 from precompute.keys import dead_key
+from precompute.metrics import gauges
 from precompute.store import Store, checked
 from precompute.updates import Reply
 from workers.chunks import now_ms
@@ -54,14 +55,10 @@ class QueueCollector(Collector):
     @staticmethod
     def _families() -> list[GaugeMetricFamily]:
         return [
-            GaugeMetricFamily("nearcast_queue_tasks", "Tasks that no worker has taken.", labels=("queue",)),
-            GaugeMetricFamily(
-                "nearcast_queue_oldest_seconds", "Age of the oldest of them.", labels=("queue",), unit="seconds"
-            ),
-            GaugeMetricFamily(
-                "nearcast_queue_taken_tasks", "Tasks that a worker has taken and not finished.", labels=()
-            ),
-            GaugeMetricFamily("nearcast_dead_letters", "What could not be read, set aside.", labels=("kind",)),
+            gauges("queue_tasks", "Tasks that no worker has taken.", "queue"),
+            gauges("queue_oldest_seconds", "Age of the oldest of them.", "queue"),
+            gauges("queue_taken_tasks", "Tasks that a worker has taken and not finished."),
+            gauges("dead_letters", "What could not be read, set aside.", "kind"),
         ]
 
 

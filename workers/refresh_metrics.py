@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
+
+from precompute.metrics import counter, gauge
 
 
 @dataclass(slots=True)
@@ -52,16 +54,15 @@ class RefreshCollector(Collector):
             ("keys_queued", "Hot keys handed to the workers.", counts.queued),
             ("keys_merged", "Hot keys that waited already when they changed again.", counts.merged),
         ):
-            yield CounterMetricFamily(f"nearcast_refresher_{name}", text, value=value)
+            yield counter(f"refresher_{name}", text, value)
         for name, text, amount in (
             ("pending_keys", "Hot keys that wait for room.", counts.pending),
             ("unacknowledged_records", "Records whose keys are not all queued.", counts.unacknowledged),
             ("budget_keys", "Keys a second that may be queued.", counts.keys_per_s),
         ):
-            yield GaugeMetricFamily(f"nearcast_refresher_{name}", text, value=amount)
-        yield GaugeMetricFamily(
-            "nearcast_refresher_last_progress_timestamp_seconds",
+            yield gauge(f"refresher_{name}", text, amount)
+        yield gauge(
+            "refresher_last_progress_timestamp_seconds",
             "When it last went through its steps.",
-            value=counts.progress_ms / 1000,
-            unit="seconds",
+            counts.progress_ms / 1000,
         )

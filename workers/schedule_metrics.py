@@ -6,9 +6,10 @@ import time
 from collections.abc import Callable, Iterator
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
+from precompute.metrics import gauge
 from workers.schedule_turn import Turn
 
 
@@ -22,8 +23,8 @@ class LeadCollector(Collector):
     def collect(self) -> Iterator[Metric]:
         """All metric families."""
         fence = self._fence()
-        yield GaugeMetricFamily("nearcast_scheduler_leading", "1 while this one leads.", value=int(fence is not None))
-        yield GaugeMetricFamily("nearcast_scheduler_term", "Its term while it leads.", value=fence or 0)
+        yield gauge("scheduler_leading", "1 while this one leads.", int(fence is not None))
+        yield gauge("scheduler_term", "Its term while it leads.", fence or 0)
 
 
 class ScheduleMetrics:

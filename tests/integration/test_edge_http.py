@@ -372,7 +372,9 @@ class TestHealth:
         def counted() -> dict[str, float]:
             edge = scene.edge
             return {
-                "answers": edge.metric("nearcast_requests_total"),
+                "requests": edge.metric("nearcast_requests_total"),
+                "hits": edge.metric("nearcast_requests_total", result="hit"),
+                "misses": edge.metric("nearcast_requests_total", result="miss"),
                 "errors": edge.metric("nearcast_errors_total"),
                 "memory": edge.metric("nearcast_requests_total", model="late", tier="memory"),
                 "live": edge.metric("nearcast_requests_total", model="late", tier="live"),
@@ -390,7 +392,9 @@ class TestHealth:
         after = counted()
 
         assert {name: after[name] - before[name] for name in after} == {
-            "answers": 5,
+            "requests": 8,
+            "hits": 3,
+            "misses": 2,
             "errors": 3,
             "memory": 3,
             "live": 2,

@@ -2,26 +2,46 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
-from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client import generate_latest
+from prometheus_client.core import Metric
+from prometheus_client.openmetrics import exposition as openmetrics
+from prometheus_client.openmetrics import parser as openmetrics_parser
 from prometheus_client.parser import text_string_to_metric_families
 
 from edge.app import Edge
-from edge.metrics import COUNTERS, PEAKS, SUMS, SnapshotCollector
+from edge.metrics import COUNTERS, PEAKS, SUMS, registry_of
 from edge.snapshot import Durations, Snapshot
 from edge.stats import BUCKETS_S
 from precompute import manifest
 from precompute.settings import Settings
 from tests.small_project import write_project
 
+Shown = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 
-def shown(snapshot: Snapshot) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
+TIERS = ("memory", "replica", "live", "stale", "default")
+
+
+def shown(snapshot: Snapshot) -> Shown:
     """Samples by name and labels, as a Prometheus server reads them."""
-    registry = CollectorRegistry(auto_describe=False)
-    registry.register(SnapshotCollector(snapshot))
-    families = text_string_to_metric_families(generate_latest(registry).decode())
+    return by_name(text_string_to_metric_families(generate_latest(registry_of(snapshot)).decode()))
+
+
+def by_name(families: Iterable[Metric]) -> Shown:
+    """Samples by name and labels."""
     return {(s.name, tuple(sorted(s.labels.items()))): s.value for family in families for s in family.samples}
+
+
+def total(found: Shown, name: str, **labels: str) -> float:
+    """The sum of the samples with these labels."""
+    return sum(value for (given, has), value in found.items() if given == name and labels.items() <= dict(has).items())
+
+
+def durations(count: int, total_ns: int = 0) -> Durations:
+    """So many, all of them short."""
+    return Durations((count, *([0] * len(BUCKETS_S))), total_ns)
 
 
 def test_durations_are_a_histogram_with_running_buckets() -> None:
@@ -32,7 +52,8 @@ def test_durations_are_a_histogram_with_running_buckets() -> None:
 
     labels = (("model", "m"), ("tier", "live"))
     name = "nearcast_request_duration_seconds"
-    assert found["nearcast_requests_total", labels] == found[f"{name}_count", labels] == 6
+    assert found["nearcast_requests_total", (labels[0], ("result", "miss"), labels[1])] == 6
+    assert found[f"{name}_count", labels] == 6
     assert found[f"{name}_sum", labels] == 1.5
     assert found[f"{name}_bucket", (("le", str(BUCKETS_S[1])), *labels)] == 5
     assert found[f"{name}_bucket", (("le", "+Inf"), *labels)] == 6
@@ -62,3 +83,55 @@ def test_an_edge_alone_is_its_own_node() -> None:
     found = shown(Snapshot(sums={"processes": 1, "ready": 1}))
 
     assert (found["nearcast_processes", ()], found["nearcast_processes_silent", ()]) == (1, 0)
+
+
+def test_hits_misses_and_errors_are_all_there_is() -> None:
+    """Whichever tier answered, each request is one of the three; errors came from no tier."""
+    answers = {("m", tier): durations(10**at) for at, tier in enumerate(TIERS)}
+
+    found = shown(Snapshot(answers=answers, errors={("m", 503): 300_000, ("m", 404): 200_000}))
+
+    by_result = {r: total(found, "nearcast_requests_total", model="m", result=r) for r in ("hit", "miss", "error")}
+    assert by_result == {"hit": 1011, "miss": 10_100, "error": 500_000}
+    assert total(found, "nearcast_requests_total") == sum(by_result.values())
+    assert total(found, "nearcast_requests_total", tier="none") == total(found, "nearcast_errors_total") == 500_000
+
+
+def test_dashboards_made_for_triton_find_its_names() -> None:
+    """With its labels and its units: microseconds, and cached answers apart from those computed."""
+    answers = {("m", "memory"): durations(7, 70_000), ("m", "live"): durations(3, 3_000_000)}
+    computed = {("m", "rows"): 3, ("m", "batches"): 2, ("m", "cpu_ns"): 500_000}
+
+    found = shown(Snapshot(answers=answers, computed=computed, errors={("m", 503): 1, ("m", 422): 2}))
+
+    labels = (("model", "m"), ("version", "all"))
+    assert {name: value for (name, has), value in found.items() if name.startswith("nv_") and has == labels} == {
+        "nv_inference_request_success": 10,
+        "nv_inference_count": 3,
+        "nv_inference_exec_count": 2,
+        "nv_inference_request_duration_us": 3070,
+        "nv_inference_compute_infer_duration_us": 500,
+        "nv_cache_num_hits_per_model": 7,
+        "nv_cache_num_misses_per_model": 3,
+        "nv_cache_hit_duration_per_model": 70,
+    }
+    failed = "nv_inference_request_failure"
+    assert (total(found, failed, reason="REJECTED"), total(found, failed, reason="OTHER")) == (1, 2)
+
+
+def test_openmetrics_says_the_same_with_units() -> None:
+    """What a newer Prometheus asks for; its parser is strict about names, types and units."""
+    snapshot = Snapshot(
+        answers={("m", tier): durations(1, 1000) for tier in TIERS},
+        errors={("m", 503): 1},
+        computed={("m", "rows"): 1},
+        peaks={"replica_lag_seconds": float("inf")},
+    )
+
+    text = openmetrics.generate_latest(registry_of(snapshot)).decode()
+
+    families = list(openmetrics_parser.text_string_to_metric_families(text))
+    assert by_name(families) == shown(snapshot)
+    units = {family.name: family.unit for family in families}
+    assert units["nearcast_request_duration_seconds"] == units["nearcast_replica_lag_seconds"] == "seconds"
+    assert units["nearcast_memory_bytes"] == "bytes"
