@@ -128,7 +128,12 @@ class Ladder:
             return found
         self.refuse(ask)
         (value,) = await self.read([ask.name], ask.deadline)
-        return self.from_replica(ask, value) or await self.from_live(ask)
+        answer: Answer | Exception | None = self.from_replica(ask, value)
+        if answer is None:
+            (answer,) = await self.from_live([ask])
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
 
     def refuse(self, ask: Ask) -> None:
         """The rest of step 1; raises if the key is known to have no row."""
@@ -189,39 +194,62 @@ class Ladder:
         if held is None or ask.revalidate:
             return None
         try:
-            self.live.predict(ask.predictor, ask.key)
+            self.live.fly(ask.predictor, ask.key)
         except TransientError:
             self._stats.revalidations_shed += 1
         return self._answer(held, Tier.STALE, why)
 
-    async def from_live(self, ask: Ask) -> Answer:
-        """Steps 4 and 5; raises as `answer` does."""
-        # Look again: a flight may have landed while we read the replica, and only those under way can be joined.
+    async def from_live(self, asks: Sequence[Ask]) -> list[Answer | Exception]:
+        """Steps 4 and 5 for asks of one model that have the same time left; where `answer` raises, the error."""
+        outcomes = [self._again(ask) for ask in asks]
+        flying = [(i, asks[i], _why(asks[i], self.memory.peek(asks[i].name))) for i, o in enumerate(outcomes) if not o]
+        landed = await self._flown([ask for _, ask, _ in flying]) if flying else []
+        for (i, ask, why), held in zip(flying, landed, strict=True):
+            outcomes[i] = self._brought(ask, why, held)
+        return outcomes  # type: ignore[return-value]
+
+    def _again(self, ask: Ask) -> Answer | Exception | None:
+        """Step 1 once more: a flight may have landed while the replica was read, and is no longer there to join."""
         if (found := self.from_memory(ask)) is not None:
             return found
-        self.refuse(ask)
-        why = _why(ask, self.memory.get(ask.name))
         try:
-            held = await self._flown(ask)
-        except (TransientError, TimeoutError) as error:
-            return self._instead(ask, why, error)
-        return self._answer(held, Tier.LIVE if self._near_enough(held) else Tier.STALE, why)
+            self.refuse(ask)
+        except PermanentError as error:
+            return error
+        return None
 
-    async def _flown(self, ask: Ask) -> Held:
-        """A flight's result that knows every change we knew of when we were asked.
+    async def _flown(self, asks: Sequence[Ask]) -> list[Held | Exception]:
+        """Flights' results that know every change we knew of when we were asked.
 
         A flight that was under way by then may have read its rows before such a change; the next one cannot have.
         """
-        was_under_way = self.live.is_under_way(ask.predictor, ask.key)
-        held = await self._fly(ask)
-        if was_under_way and held.verdict(self._freshness) is Verdict.CHANGED:
-            held = await self._fly(ask)
+        joined = [i for i, ask in enumerate(asks) if self.live.is_under_way(ask.predictor, ask.key)]
+        landed = await self._fly(asks)
+        old = [i for i in joined if isinstance(h := landed[i], Held) and h.verdict(self._freshness) is Verdict.CHANGED]
+        if old:
+            for i, held in zip(old, await self._fly([asks[i] for i in old]), strict=True):
+                landed[i] = held
+        return landed
+
+    async def _fly(self, asks: Sequence[Ask]) -> list[Held | Exception]:
+        flights = self.live.predict(asks[0].predictor, [ask.key for ask in asks])
+        try:
+            return await self._deadlines.within(flights, asks[0].deadline)
+        except TimeoutError as error:
+            return [error] * len(asks)
+
+    def _brought(self, ask: Ask, why: str, held: Held | Exception) -> Answer | Exception:
+        """What a flight's result is answered with."""
+        if isinstance(held, Held):
+            return self._answer(held, Tier.LIVE if self._near_enough(held) else Tier.STALE, why)
+        if isinstance(held, TimeoutError) and (found := self.from_memory(ask)) is not None:
+            # Its own flight has landed; others that it was asked for together with have not.
+            return found
+        if isinstance(held, TransientError | TimeoutError):
+            return self._instead(ask, why, held)
         return held
 
-    async def _fly(self, ask: Ask) -> Held:
-        return await self._deadlines.within(self.live.predict(ask.predictor, ask.key), ask.deadline)
-
-    def _instead(self, ask: Ask, why: str, error: Exception) -> Answer:
+    def _instead(self, ask: Ask, why: str, error: Exception) -> Answer | Exception:
         """Step 5."""
         policy = ask.predictor.servable.model.policy
         before = self.memory.get(ask.name)
@@ -231,8 +259,8 @@ class Ladder:
         if policy.default is not None:
             return Answer(default_body(ask, policy.default), Tier.DEFAULT, why, None, 0, -1)
         if isinstance(error, TimeoutError):
-            raise DeadlineExceeded("no answer within the budget") from None
-        raise error
+            return DeadlineExceeded("no answer within the budget")
+        return error
 
     def _is_fresh(self, held: Held, now_ms: int) -> bool:
         if now_ms != self._lag_of_ms:

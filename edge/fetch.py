@@ -2,8 +2,8 @@
 
 The ladder decides as it does for everybody. Left out is what reads targets and headers that may hold anything, which
 costs as much as the read from the replica; and a task for each request, which costs a third of it: those of one turn
-of the event loop are read together, and answered one after the other as soon as their values are there. Only what the
-replica does not answer goes on in a task of its own.
+of the event loop are read together, and answered one after the other as soon as their values are there. What the
+replica does not answer is computed together, too.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Coroutine
 from functools import partial
 from typing import NamedTuple
 
@@ -25,8 +26,12 @@ from edge.serving import Serving
 from edge.short_cut import ShortCycle
 from edge.stats import Stats, Tier
 from precompute.errors import NearcastError
+from precompute.predictor import Predictor
 
 log = logging.getLogger(__name__)
+
+#: Tiers whose answers have the body and the headers of the entry that they hold.
+_FRESH = (Tier.MEMORY, Tier.REPLICA, Tier.LIVE)
 
 
 class _Fetched(NamedTuple):
@@ -50,9 +55,9 @@ class Fetch:
         self._stats = stats
         self._predict = predict
         self._budget_s = budget_ms / 1000
-        #: Those of this turn of the loop, and the reads that are under way.
+        #: Those of this turn of the loop, and what is under way for earlier ones.
         self._turn: list[_Fetched] = []
-        self._reading: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
 
     def begin(self, cycle: ShortCycle) -> bool:
         """Sees to it that a request is answered; False if it is not that plain."""
@@ -66,7 +71,7 @@ class Fetch:
             cycle.go_on(partial(self._fail, cycle, meaning, error))
             return True
         if not self._turn:
-            self._start_reading()
+            self._start(self._read())
         self._turn.append(_Fetched(cycle, meaning, ask, time.perf_counter()))
         return True
 
@@ -81,41 +86,57 @@ class Fetch:
             return None
         return Ask(predictor, key, asyncio.get_running_loop().time() + self._budget_s)
 
-    def _start_reading(self) -> None:
-        reading = asyncio.create_task(self._read())
-        self._reading.add(reading)
-        reading.add_done_callback(self._reading.discard)
+    def _start(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def _read(self) -> None:
         turn, self._turn = self._turn, []
         # They came at the same time, and have as much of it.
         values = await self._ladder.read([one.ask.name for one in turn], turn[0].ask.deadline)
+        cold: dict[tuple[Predictor, str], list[_Fetched]] = {}
         for one, value in zip(turn, values, strict=True):
             try:
-                self._take(one, value)
+                answer = self._ladder.from_replica(one.ask, value)
+                if answer is not None:
+                    self._give(one, answer)
+                else:
+                    cold.setdefault(self._companions(one.ask), []).append(one)
             except Exception:
-                log.exception("GET %s failed", one.cycle.path)
-                one.cycle.give_up()
+                _give_up(one)
+        for together in cold.values():
+            self._start(self._compute(together))
 
-    def _take(self, one: _Fetched, value: bytes | None) -> None:
-        answer = self._ladder.from_replica(one.ask, value)
-        if answer is not None and answer.held is not None and answer.tier is Tier.REPLICA:
+    def _companions(self, ask: Ask) -> tuple[Predictor, str]:
+        """Asks with which of these are computed together: new flights of a model, or those that join the same one."""
+        return ask.predictor, ask.name if self._ladder.live.is_under_way(ask.predictor, ask.key) else ""
+
+    async def _compute(self, together: list[_Fetched]) -> None:
+        """For requests that the replica has nothing for."""
+        try:
+            answers = await self._ladder.from_live([one.ask for one in together])
+        except Exception as error:
+            answers = [error] * len(together)
+        for one, answer in zip(together, answers, strict=True):
+            try:
+                self._give(one, answer)
+            except Exception:
+                _give_up(one)
+
+    def _give(self, one: _Fetched, answer: Answer | Exception) -> None:
+        if isinstance(answer, NearcastError):
+            one.cycle.go_on(partial(self._fail, one.cycle, one.meaning, answer))
+        elif isinstance(answer, Exception):
+            raise answer
+        elif answer.held is not None and answer.tier in _FRESH:
             one.cycle.write_soon(self._fresh(one, answer, answer.held))
         else:
-            one.cycle.go_on(partial(self._go_on, one, answer))
+            one.cycle.go_on(partial(self._send, one, answer))
 
-    async def _go_on(self, one: _Fetched, answer: Answer | None) -> None:
-        """For requests that the replica has nothing fresh for."""
-        try:
-            answer = answer or await self._ladder.from_live(one.ask)
-        except NearcastError as error:
-            await self._fail(one.cycle, one.meaning, error)
-            return
-        if answer.held is not None and answer.tier in (Tier.MEMORY, Tier.LIVE):
-            await one.cycle.write(self._fresh(one, answer, answer.held))
-        else:
-            headers = answer_headers(answer, self._counted(one, answer))
-            await send_response(one.cycle.send, 200, headers, answer.body)
+    async def _send(self, one: _Fetched, answer: Answer) -> None:
+        headers = answer_headers(answer, self._counted(one, answer))
+        await send_response(one.cycle.send, 200, headers, answer.body)
 
     def _fresh(self, one: _Fetched, answer: Answer, held: Held) -> bytes:
         took_s = self._counted(one, answer)
@@ -131,3 +152,9 @@ class Fetch:
     async def _fail(self, cycle: ShortCycle, meaning: Meaning, error: NearcastError) -> None:
         self._predict.failed(meaning.served.model, error)
         await send_problem(cycle.send, error)
+
+
+def _give_up(one: _Fetched) -> None:
+    """One request has gone wrong, which must not take along the others that came with it."""
+    log.exception("GET %s failed", one.cycle.path)
+    one.cycle.give_up()

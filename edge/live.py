@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
@@ -32,27 +32,36 @@ _NEWEST = 0.2
 T = TypeVar("T")
 
 
+class _Wait(Generic[T]):
+    """Somebody waits until several flights have landed."""
+
+    __slots__ = ("_left", "_outcomes", "future")
+
+    def __init__(self, flights: int) -> None:
+        self.future: asyncio.Future[list[T | Exception]] = asyncio.get_running_loop().create_future()
+        self._left = flights
+        self._outcomes: list[T | Exception] = [_UNDER_WAY] * flights
+
+    def land(self, position: int, outcome: T | Exception) -> None:
+        self._outcomes[position] = outcome
+        self._left -= 1
+        if not self._left and not self.future.done():
+            self.future.set_result(self._outcomes)
+
+
+_UNDER_WAY = Overloaded("not computed yet")
+
+
 @dataclass(frozen=True, slots=True)
 class _Flight(Generic[T]):
-    """One key under way, and who waits for it."""
+    """One key under way, and who waits for it: at which position of whose outcomes."""
 
     key: Key
-    waits: list[asyncio.Future[T]] = field(default_factory=list)
-
-    def join(self) -> asyncio.Future[T]:
-        wait: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self.waits.append(wait)
-        return wait
+    waits: list[tuple[_Wait[T], int]] = field(default_factory=list)
 
     def land(self, outcome: T | Exception) -> None:
-        for wait in self.waits:
-            if wait.done():
-                continue
-            if isinstance(outcome, Exception):
-                wait.set_exception(outcome)
-                wait.exception()  # Nobody may be waiting any more.
-            else:
-                wait.set_result(outcome)
+        for wait, position in self.waits:
+            wait.land(position, outcome)
 
 
 @dataclass(slots=True)
@@ -127,20 +136,34 @@ class Live(Generic[T]):
         lane = self._lanes.get(predictor)
         return lane is not None and key.text in lane.flights
 
-    def predict(self, predictor: Predictor, key: Key) -> asyncio.Future[T]:
-        """Joins the flight that computes this key, or begins one; the future is the caller's own.
+    def predict(self, predictor: Predictor, keys: Sequence[Key]) -> asyncio.Future[list[T | Exception]]:
+        """Joins the flights that compute these keys, or begins them.
+
+        The future is the caller's own. It brings what has become of each key once all have landed, which those begun
+        together do together, and raises nothing.
+        """
+        wait = _Wait[T](len(keys))
+        for position, key in enumerate(keys):
+            try:
+                self.fly(predictor, key).waits.append((wait, position))
+            except Overloaded as error:
+                wait.land(position, error)
+        return wait.future
+
+    def fly(self, predictor: Predictor, key: Key) -> _Flight[T]:
+        """Sees to it that a key is computed.
 
         Raises:
             Overloaded: too many keys are waiting.
         """
         lane = self._lanes.get(predictor) or self._open(predictor)
-        flight = lane.flights.get(key.text) or self._begin(lane, key)
-        return flight.join()
+        return lane.flights.get(key.text) or self._begin(lane, key)
 
     async def close(self) -> None:
         """Waits for what is under way or waiting."""
-        while flights := [flight for lane in self._lanes.values() for flight in lane.flights.values()]:
-            await asyncio.wait([flight.join() for flight in flights])
+        while lanes := [lane for lane in self._lanes.values() if lane.flights]:
+            for lane in lanes:
+                await self.predict(lane.predictor, [flight.key for flight in lane.flights.values()])
 
     def _open(self, predictor: Predictor) -> _Lane[T]:
         idle = [p for p, lane in self._lanes.items() if not lane.waiting and not lane.under_way]

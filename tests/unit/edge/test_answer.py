@@ -390,10 +390,10 @@ async def test_who_asks_after_a_change_is_not_given_a_flight_from_before_it() ->
     """
     rig = Rig()
     rig.replica.gate.clear()
-    early = asyncio.create_task(rig.ladder.from_live(rig.ask()))
+    early = asyncio.create_task(computed(rig))
     await rig.replica.asked(1)
     rig.change(5, v=[7.0, 7.0])
-    late = asyncio.create_task(rig.ladder.from_live(rig.ask()))
+    late = asyncio.create_task(computed(rig))
     await asyncio.sleep(0)
     assert len(rig.replica.runs) == 1
 
@@ -446,8 +446,8 @@ async def test_a_caller_that_goes_away_takes_nobody_along() -> None:
     """A flight belongs to nobody: the first caller is cancelled in the air, the second gets its result."""
     rig = Rig()
     rig.replica.gate.clear()
-    first = asyncio.create_task(rig.ladder.from_live(rig.ask()))
-    second = asyncio.create_task(rig.ladder.from_live(rig.ask()))
+    first = asyncio.create_task(computed(rig))
+    second = asyncio.create_task(computed(rig))
     await rig.replica.asked(1)
     first.cancel()
     await asyncio.gather(first, return_exceptions=True)
@@ -464,8 +464,8 @@ async def test_a_caller_out_of_time_takes_nobody_along() -> None:
     """The same for one whose budget ends; what it waited for is kept for the next."""
     rig = Rig()
     rig.replica.gate.clear()
-    hasty = asyncio.create_task(rig.ladder.from_live(rig.ask(budget_s=0.01)))
-    patient = asyncio.create_task(rig.ladder.from_live(rig.ask()))
+    hasty = asyncio.create_task(computed(rig, budget_s=0.01))
+    patient = asyncio.create_task(computed(rig))
     with pytest.raises(DeadlineExceeded):
         await hasty
 
@@ -473,3 +473,25 @@ async def test_a_caller_out_of_time_takes_nobody_along() -> None:
 
     assert total(await patient) == 13.0
     assert (await rig.answer()).tier is Tier.MEMORY
+
+
+async def test_one_that_is_late_makes_nobody_late_that_came_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two are asked for together and read apart; when time is over one of the reads has no reply yet."""
+    rig = Rig()
+    monkeypatch.setattr("edge.live.MAX_BATCH", 1)
+    silence, run = asyncio.get_running_loop().create_future(), rig.replica.run
+    rig.replica.run = lambda commands: silence if rig.replica.runs else run(commands)  # type: ignore[method-assign]
+
+    there, late = await rig.ladder.from_live([rig.ask("a:p", budget_s=0.1), rig.ask("b:p", budget_s=0.1)])
+
+    assert isinstance(there, Answer)
+    assert total(there) == 13.0
+    assert isinstance(late, DeadlineExceeded)
+
+
+async def computed(rig: Rig, *, budget_s: float = 5.0) -> Answer:
+    """Steps 4 and 5 alone."""
+    (answer,) = await rig.ladder.from_live([rig.ask(budget_s=budget_s)])
+    if isinstance(answer, Exception):
+        raise answer
+    return answer

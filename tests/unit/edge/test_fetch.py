@@ -19,6 +19,7 @@ from edge.fetch import Fetch
 from edge.hit import HitDoor
 from edge.lane import LaneProtocol, drain, lane_protocol
 from edge.stats import Tier
+from precompute.errors import StoreUnavailable
 from precompute.keys import entry_key
 from precompute.predictor import Predictor
 from precompute.settings import Settings
@@ -278,6 +279,55 @@ async def test_what_is_pipelined_behind_it_waits() -> None:
 
     assert before == []
     assert client.answers == [(b"200", "replica"), (b"204", "")]
+
+
+async def test_what_is_cold_is_computed_together() -> None:
+    """One read and one run for all that came in one turn of the loop."""
+    door = Door()
+    clients = [Client(door) for _ in range(3)]
+
+    for client, key in zip(clients, ("a:p", "b:p", "none:p"), strict=True):
+        client.ask(key)
+    await until(lambda: all(client.answers for client in clients))
+
+    assert [client.answers for client in clients] == [[(b"200", "live")], [(b"200", "live")], [(b"422", "")]]
+    assert (door.rig.ladder.live.rows, door.rig.ladder.live.batches) == (3, 1)
+
+
+async def test_who_joins_a_flight_holds_up_nobody_that_came_with_it() -> None:
+    """A flight gets no reply; of two who come together one joins it, and the other's key is computed at once."""
+    door = Door()
+    run, silence = door.rig.replica.run, asyncio.get_running_loop().create_future()
+    door.rig.replica.run = lambda _: silence  # type: ignore[method-assign]
+    first, late, other = (Client(door) for _ in range(3))
+    first.ask("a:p")
+    await until(lambda: door.rig.ladder.live.waiting == 1)
+    await asyncio.sleep(0)
+    door.rig.replica.run = run  # type: ignore[method-assign]
+
+    late.ask("a:p")
+    other.ask("b:p")
+    await until(lambda: bool(other.answers))
+    before = list(late.answers)
+    silence.set_exception(StoreUnavailable("away"))
+    await until(lambda: bool(first.answers and late.answers))
+
+    assert before == []
+    assert other.answers == [(b"200", "live")]
+    assert first.answers == late.answers == [(b"503", "")]
+
+
+async def test_a_bug_while_computing_leaves_no_connection_open(caplog: pytest.LogCaptureFixture) -> None:
+    """Better hung up on than left waiting."""
+    door = Door()
+    door.rig.ladder.live._on_batch = None  # type: ignore[assignment]
+    client = Client(door)
+
+    client.ask("a:p")
+    await until(lambda: client.transport.closed)
+
+    assert client.answers == []
+    assert "GET /v1/predict/score/a:p failed" in caplog.text
 
 
 async def test_a_failure_ends_its_connection_only(caplog: pytest.LogCaptureFixture) -> None:

@@ -39,9 +39,20 @@ class Bench:
     def key(self, i: int) -> Key:
         return self.rig.servable.model.parse_key(f"t{i}:p")
 
-    def predict(self, *things: int) -> list[asyncio.Future[Entry]]:
-        """Asks for some things in one turn of the loop."""
-        return [self.live.predict(self.rig.predictor, self.key(i)) for i in things]
+    def predict(self, *things: int) -> list[asyncio.Task[Entry]]:
+        """Callers of one turn of the loop, who ask for a thing each."""
+        return [asyncio.ensure_future(_landed(wait)) for wait in self.waits(*things)]
+
+    def waits(self, *things: int) -> list[asyncio.Future[list[Entry | Exception]]]:
+        """What such callers wait for."""
+        return [self.live.predict(self.rig.predictor, [self.key(i)]) for i in things]
+
+
+async def _landed(wait: asyncio.Future[list[Entry | Exception]]) -> Entry:
+    (outcome,) = await wait
+    if isinstance(outcome, Exception):
+        raise outcome
+    return outcome
 
 
 async def test_a_hundred_callers_of_one_key_cost_one_row() -> None:
@@ -96,7 +107,7 @@ async def test_a_flight_outlives_all_who_waited_for_it() -> None:
     """Cancelled callers cancel nothing but their waits, and whoever comes later gets the result."""
     bench = Bench()
     bench.rig.replica.gate.clear()
-    for wait in bench.predict(1, 1, 1):
+    for wait in bench.waits(1, 1, 1):
         wait.cancel()
     await asyncio.sleep(0)
 
@@ -114,7 +125,7 @@ async def test_waiting_keys_are_bounded() -> None:
     flights = bench.predict(*range(10))
 
     with pytest.raises(Overloaded, match="10 keys are waiting"):
-        bench.predict(10)
+        await bench.predict(10)[0]
     joined = bench.predict(3)
 
     bench.rig.replica.gate.set()
@@ -140,8 +151,7 @@ async def test_a_row_that_the_model_cannot_take_fails_alone() -> None:
     bench.rig.replica.put("place", "bad", 0, w=POISON)
     keys = [bench.key(0), bench.rig.servable.model.parse_key("t1:bad"), bench.key(2)]
 
-    flights = [bench.live.predict(bench.rig.predictor, key) for key in keys]
-    results = await asyncio.gather(*flights, return_exceptions=True)
+    results = await bench.live.predict(bench.rig.predictor, keys)
 
     assert isinstance(results[1], PermanentError)
     assert b'"sum":10.0' in results[0].body  # type: ignore[union-attr]
@@ -176,11 +186,11 @@ async def test_a_bug_while_a_batch_lands_leaves_nobody_waiting() -> None:
 async def test_closing_waits_for_what_has_not_even_begun() -> None:
     """A flight that was asked for in the same turn is finished, too."""
     bench = Bench()
-    (flight,) = bench.predict(1)
+    (wait,) = bench.waits(1)
 
     await bench.live.close()
 
-    assert flight.done()
+    assert wait.done()
 
 
 async def test_a_new_version_leaves_no_lane_of_the_old_one_behind() -> None:
@@ -189,7 +199,7 @@ async def test_a_new_version_leaves_no_lane_of_the_old_one_behind() -> None:
     await asyncio.gather(*bench.predict(1))
     newer = Predictor(bench.rig.project, bench.rig.servable, bench.rig.predictor._layouts)
 
-    await bench.live.predict(newer, bench.key(1))
+    await bench.live.predict(newer, [bench.key(1)])
 
     assert list(bench.live._lanes) == [newer]
 
