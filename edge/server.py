@@ -77,7 +77,7 @@ async def _serve(edge: Edge, own: socket.socket, others: Sequence[socket.socket]
         backlog=listening.BACKLOG,
     )
     server = _Server(config)
-    with _obeying_signals(server, edge, lane, own), _sweeping(server, edge, lane):
+    with _obeying_signals(server, edge, lane, [own, *others]), _sweeping(server, edge, lane):
         await _run(server, edge, own, others)
 
 
@@ -156,7 +156,7 @@ def _sweeping(server: _Server, edge: Edge, lane: type[LaneProtocol] | None) -> I
 
 @contextlib.contextmanager
 def _obeying_signals(
-    server: _Server, edge: Edge, lane: type[LaneProtocol] | None, own: socket.socket
+    server: _Server, edge: Edge, lane: type[LaneProtocol] | None, listeners: Sequence[socket.socket]
 ) -> Iterator[None]:
     """SIGINT or SIGTERM ends the server after a while in which its clients can go elsewhere; a second one at once."""
     loop, leaving = asyncio.get_running_loop(), list[asyncio.Task[None]]()
@@ -166,7 +166,7 @@ def _obeying_signals(
         server.force_exit = server.should_exit
         server.should_exit = lane is None or bool(leaving)
         if lane is not None and not leaving:
-            leaving.append(loop.create_task(_leave(server, lane, own, edge.settings.drain_s)))
+            leaving.append(loop.create_task(_leave(server, lane, listeners, edge.settings.drain_s)))
 
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop)
@@ -177,7 +177,7 @@ def _obeying_signals(
             task.cancel()
 
 
-async def _leave(server: _Server, lane: type[LaneProtocol], own: socket.socket, drain_s: float) -> None:
+async def _leave(server: _Server, lane: type[LaneProtocol], listeners: Sequence[socket.socket], drain_s: float) -> None:
     """Lets everybody go elsewhere, in an order that loses no request.
 
     1. Each connection ends with its next answer, and `/readyz` says 503. Who connects is still answered for `drain_s`:
@@ -189,7 +189,7 @@ async def _leave(server: _Server, lane: type[LaneProtocol], own: socket.socket, 
     drain(lane, connections)
     if connections:
         await asyncio.sleep(drain_s)
-    for connection in _stop_listening(server, own):
+    for connection in _stop_listening(server, listeners):
         with contextlib.suppress(OSError):  # It has hung up meanwhile.
             await _connect(server, connection)
     until_s = time.monotonic() + _LAST_WORD_S
@@ -198,11 +198,16 @@ async def _leave(server: _Server, lane: type[LaneProtocol], own: socket.socket, 
     server.should_exit = True
 
 
-def _stop_listening(server: _Server, own: socket.socket) -> list[socket.socket]:
-    """Who was waiting in the queue: closing it hangs up on them. Between the two others do not get a turn."""
+def _stop_listening(server: _Server, listeners: Sequence[socket.socket]) -> list[socket.socket]:
+    """Who was waiting in the queues: closing one hangs up on them. Between the two nobody else gets a turn.
+
+    A queue goes on as long as a sibling, or whoever started the processes, has its socket open.
+    """
     if not server.started:
         return []
-    last = listening.waiting(own)
+    last = [connection for listener in listeners for connection in listening.waiting(listener)]
     for accepting in server.servers:
         accepting.close()
+    for listener in listeners:
+        listener.close()
     return last

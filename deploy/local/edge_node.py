@@ -44,7 +44,13 @@ def run_edge_node(settings: Settings) -> int:
         descriptors = [listener.fileno() for listener in listeners]
         children = edge_children(settings, Path(directory), descriptors, os.environ)
         greeting = f"listening on {url(listeners[0])} with {settings.processes} processes"
-        return Supervisor(children, greeting=greeting, restarts=RESTARTS, together=True).run()
+
+        def let_go() -> None:
+            # The processes have them too. The last one that closes them has answered everybody in their queues.
+            for listener in listeners:
+                listener.close()
+
+        return Supervisor(children, greeting=greeting, restarts=RESTARTS, together=True, at_stop=let_go).run()
 
 
 def edge_children(

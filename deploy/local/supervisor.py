@@ -6,7 +6,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 from typing import Self, TextIO
@@ -25,7 +25,8 @@ class Supervisor:
 
     `run` does it all in the main thread, signals included. As a context manager it supervises in a thread
     of its own, while the block does something else; what goes wrong there is in `failure`. Children that do not
-    build on each other may start and end `together`.
+    build on each other may start and end `together`. What the owner holds for their sake it lets go of `at_stop`,
+    once nobody is started any more and before anybody is waited for.
     """
 
     def __init__(
@@ -36,10 +37,12 @@ class Supervisor:
         greeting: str = "everything is ready",
         restarts: RestartSettings = _DEFAULT_RESTARTS,
         together: bool = False,
+        at_stop: Callable[[], None] = lambda: None,
     ) -> None:
         self.failure: StackFailed | None = None
         self._greeting = greeting
         self._together = together
+        self._at_stop = at_stop
         self._log = LogLines(stream or sys.stderr, [OURSELVES, *(child.name for child in children)])
         self._processes = Processes()
         self._kept = [KeptChild(child, self._processes, self._log, restarts) for child in children]
@@ -114,6 +117,7 @@ class Supervisor:
 
     def stop(self) -> None:
         """Stops every child, last one first, and waits for its end; or all at once."""
+        self._at_stop()
         if self._together:
             for kept in self._kept:
                 kept.ask_to_end()

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
+import subprocess
+import sys
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -13,8 +18,7 @@ from deploy.local.ports import free_port
 from deploy.local.redis_pair import RedisPair
 from tests.edge_project import EdgeProject
 from tests.http_messages import Message, read_message
-from tests.roles import role
-from tests.waiting import until
+from tests.waiting import until, wait_until
 
 pytestmark = pytest.mark.faults
 
@@ -23,7 +27,8 @@ STOPS = 3
 GET = Message("GET /v1/predict/patient/F1 HTTP/1.1", {"host": "edge.test"}, b"")
 
 
-def test_whoever_could_connect_is_answered(own_redis_pair: RedisPair, tmp_path: Path) -> None:
+@pytest.mark.parametrize("processes", [1, 2])
+def test_whoever_could_connect_is_answered(own_redis_pair: RedisPair, tmp_path: Path, processes: int) -> None:
     """Connections made until the very end get their answer; the others are refused, so that nothing was sent.
 
     Some callers connect for each request, some keep their connections until they are told that this is the last answer.
@@ -33,21 +38,39 @@ def test_whoever_could_connect_is_answered(own_redis_pair: RedisPair, tmp_path: 
     seen = Counter[str]()
 
     for _ in range(STOPS):
-        asyncio.run(_stopped(project, seen))
+        asyncio.run(_stopped(project, processes, tmp_path / "log", seen))
 
     assert seen.keys() == {"answered", "last answer", "refused"}, seen
     assert seen["refused"] == STOPS * CALLERS
 
 
-async def _stopped(project: EdgeProject, seen: Counter[str]) -> None:
+async def _stopped(project: EdgeProject, processes: int, log: Path, seen: Counter[str]) -> None:
     port = free_port()
-    with role("edge", project.settings.model_copy(update={"port": port})) as edge:
+    with _node(project, processes, port, log) as node:
         enough = seen["answered"] + 10 * CALLERS
         callers = [asyncio.create_task(_call(port, seen, keeps=n % 2 == 0)) for n in range(CALLERS)]
         await until(lambda: _true(seen["answered"] >= enough))
-        edge.process.send_signal(signal.SIGTERM)
+        node.send_signal(signal.SIGTERM)
         await asyncio.gather(*callers)
-        assert await asyncio.to_thread(edge.process.wait, 30) == 0
+        assert await asyncio.to_thread(node.wait, 30) == 0
+
+
+@contextmanager
+def _node(project: EdgeProject, processes: int, port: int, log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """`nearcast edge` until the end of the block, from the moment it is ready."""
+    given = project.settings.model_copy(update={"port": port, "processes": processes}).model_dump(exclude_unset=True)
+    environment = {f"NEARCAST_{field.upper()}": str(value) for field, value in given.items()}
+    argv = [sys.executable, "-m", "deploy.cli", "edge"]
+    with log.open("wb") as output:
+        process = subprocess.Popen(argv, env={**os.environ, **environment}, stdout=output, stderr=subprocess.STDOUT)
+    try:
+        wait_until(lambda: "listening on" in log.read_text() or process.poll() is not None, 60.0)
+        assert process.poll() is None, log.read_text()
+        yield process
+    finally:
+        process.terminate()
+        process.wait(30)
+    assert "Traceback" not in log.read_text()
 
 
 async def _call(port: int, seen: Counter[str], *, keeps: bool) -> None:
