@@ -26,6 +26,7 @@ from edge.serving import Serving
 from edge.short_cut import ShortCycle
 from edge.stats import Stats, Tier
 from precompute.errors import NearcastError
+from precompute.models import Key
 from precompute.predictor import Predictor
 
 log = logging.getLogger(__name__)
@@ -43,6 +44,14 @@ class _Fetched(NamedTuple):
     began_s: float
 
 
+class _Turn(NamedTuple):
+    """Those of one turn of the loop, which have the same time left."""
+
+    began_s: float
+    deadline: float
+    requests: list[_Fetched]
+
+
 class Fetch:
     """Answers requests that took the short cut."""
 
@@ -55,48 +64,51 @@ class Fetch:
         self._stats = stats
         self._predict = predict
         self._budget_s = budget_ms / 1000
-        #: Those of this turn of the loop, and what is under way for earlier ones.
-        self._turn: list[_Fetched] = []
+        #: The turn that has not been read for yet, and what is under way for earlier ones.
+        self._turn: _Turn | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
     def begin(self, cycle: ShortCycle) -> bool:
         """Sees to it that a request is answered; False if it is not that plain."""
-        meaning = self._hits.meaning(cycle.target)
-        ask = self._ask(meaning) if meaning is not None else None
-        if meaning is None or ask is None:
+        meaning = self._hits.missed(cycle.target)
+        asked = self._asked(meaning) if meaning is not None else None
+        if meaning is None or asked is None:
             return False
+        predictor, key = asked
         try:
-            self._ladder.refuse(ask)
+            self._ladder.absent.refuse(meaning.name, predictor.servable.model.policy)
         except NearcastError as error:
             cycle.go_on(partial(self._fail, cycle, meaning, error))
             return True
-        if not self._turn:
-            self._start(self._read())
-        self._turn.append(_Fetched(cycle, meaning, ask, time.perf_counter()))
+        turn = self._turn or self._begin_turn()
+        ask = Ask(predictor, key, turn.deadline, name=meaning.name)
+        turn.requests.append(_Fetched(cycle, meaning, ask, turn.began_s))
         return True
 
-    def _ask(self, meaning: Meaning) -> Ask | None:
+    def _asked(self, meaning: Meaning) -> tuple[Predictor, Key] | None:
         try:
             predictor = self._serving.predictor(meaning.served.model)
             key = predictor.servable.model.parse_key(meaning.key)
         except NearcastError:
             return None
         # In another spelling a request may mean something else; found out by those who read it thoroughly.
-        if key.text != meaning.key:
-            return None
-        return Ask(predictor, key, asyncio.get_running_loop().time() + self._budget_s)
+        return (predictor, key) if key.text == meaning.key else None
+
+    def _begin_turn(self) -> _Turn:
+        turn = self._turn = _Turn(time.perf_counter(), asyncio.get_running_loop().time() + self._budget_s, [])
+        self._start(self._read(turn))
+        return turn
 
     def _start(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _read(self) -> None:
-        turn, self._turn = self._turn, []
-        # They came at the same time, and have as much of it.
-        values = await self._ladder.read([one.ask.name for one in turn], turn[0].ask.deadline)
+    async def _read(self, turn: _Turn) -> None:
+        self._turn = None
+        values = await self._ladder.read([one.ask.name for one in turn.requests], turn.deadline)
         cold: dict[tuple[Predictor, str], list[_Fetched]] = {}
-        for one, value in zip(turn, values, strict=True):
+        for one, value in zip(turn.requests, values, strict=True):
             try:
                 answer = self._ladder.from_replica(one.ask, value)
                 if answer is not None:

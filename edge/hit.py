@@ -78,6 +78,7 @@ class HitDoor:
         self._counter = counter
         self._served: dict[str, Served] = {}
         self._meanings: dict[bytes, Meaning] = {}
+        self._missed: tuple[bytes, Meaning | None] = (b"", None)
         self._second = 0
         self._start = b""
 
@@ -92,6 +93,7 @@ class HitDoor:
         now_ms = self._now_ns() // 1_000_000
         held = self._ladder.hit(meaning.name, now_ms)
         if held is None:
+            self._missed = target, meaning
             return None
         served = meaning.served
         served.count(meaning.key)
@@ -101,6 +103,11 @@ class HitDoor:
             _write(meaning, held, now_ms)
         timing = _TIMING[int(took_s * 1_000_000) if took_s < 0.000999 else 999]
         return b"".join((self._started(now_ms), timing, meaning.text))
+
+    def missed(self, target: bytes) -> Meaning | None:
+        """`meaning`, mostly of the target that has just had no answer."""
+        last, meaning = self._missed
+        return meaning if last is target else self.meaning(target)
 
     def meaning(self, target: bytes) -> Meaning | None:
         """What a target asks for, if it is a key of a model that is served; the key may be no canonical one."""

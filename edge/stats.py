@@ -23,6 +23,9 @@ class Tier(enum.StrEnum):
     STALE = "stale"
     DEFAULT = "default"
 
+    #: An enumeration's own is written in Python, and every answer is counted by its tier.
+    __hash__ = str.__hash__
+
 
 class Histogram:
     """Counts of durations by bucket; the last bucket has no upper bound."""

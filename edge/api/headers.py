@@ -14,6 +14,12 @@ from edge.held import Held
 from edge.stats import Tier
 
 _CONTENT_TYPE: Header = (b"content-type", JSON)
+#: `constant_headers`, written out because each answer from the replica has them anew.
+_CONSTANT = (
+    b"content-type: application/json\r\ncache-control: %b\r\netag: %b\r\nsurrogate-key: %b\r\ncache-tag: %b\r\n"
+    b'cache-groups: "%b"\r\ncontent-length: %d\r\n\r\n'
+)
+_REPLICA = Tier.REPLICA
 
 
 def answer_headers(answer: Answer, took_s: float) -> list[Header]:
@@ -38,11 +44,12 @@ def cache_status(answer: Answer) -> bytes:
     """The tiers' part in this answer."""
     ttl = b"; ttl=%d" % (answer.fresh_for_ms // 1000)
     memory = b"nearcast-memory; fwd=%s" % answer.memory.encode()
-    match answer.tier:
+    tier = answer.tier
+    if tier is _REPLICA:
+        return b"nearcast-replica; hit" + ttl + b", " + memory + b"; stored"
+    match tier:
         case Tier.MEMORY:
             return b"nearcast-memory; hit" + ttl
-        case Tier.REPLICA:
-            return b"nearcast-replica; hit" + ttl + b", " + memory + b"; stored"
         case Tier.LIVE:
             return b"nearcast-replica; fwd=miss; stored, " + memory + b"; stored"
         case Tier.STALE:
@@ -74,10 +81,12 @@ def tag_headers(held: Held) -> list[Header]:
 
 def constant_headers(held: Held, fresh_for_s: int) -> bytes:
     """The headers of a fresh answer that depend on its entry and how long others may keep it only; to the end."""
-    return b"content-type: %b\r\ncache-control: %b\r\netag: %b\r\n%bcontent-length: %d\r\n\r\n" % (
-        JSON,
+    tags = held.tags
+    return _CONSTANT % (
         cache_control(held, fresh_for_s),
         held.etag,
-        b"".join([b"%b: %b\r\n" % header for header in tag_headers(held)]),
+        tags,
+        tags.replace(b" ", b","),
+        tags.replace(b" ", b'", "'),
         len(held.body),
     )

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from edge.answer import Answer
 from edge.api.headers import answer_headers, cache_control, cache_status, tag_headers
