@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+import msgspec
+
 from precompute.context import ContextField, canonical_context, parse_context
 from precompute.errors import InvalidKey
 from precompute.keys import ORDERS, canonical_part, split_parts
@@ -87,9 +89,8 @@ class Policy:
         return self.ttl_s + max(self.stale_while_revalidate_s, self.stale_if_error_s)
 
 
-@dataclass(frozen=True, slots=True)
-class Key:
-    """What one prediction is asked by.
+class Key(msgspec.Struct, frozen=True):
+    """What one prediction is asked by; made for every request, a tenth as long as a dataclass is.
 
     Attributes:
         text: the one spelling, context included: `UA1545:EWR:N14228?hour=3`.
