@@ -4,7 +4,7 @@ Two processes under 32 connections of wrk, ten times each: with one socket that 
 took what was there, and the smaller share was 0 to 14 of 32, mostly under 6. With a socket for each (`SO_REUSEPORT`)
 the kernel deals by a hash of the addresses: 13 to 16 of 32. So it is one for each; and so that nothing is lost in the
 queue of a process that ends, whoever starts the processes keeps all sockets open, and `take_over` empties the queues of
-those that do not do it themselves.
+those that do not do it themselves. A system that deals all to one socket (macOS) leaves the other processes idle.
 """
 
 from __future__ import annotations

@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 
 #: A scrape may take a while, but not wait for a process that is stuck.
 KNOCK_S = 0.2
-#: What a killed process takes with it at most; writing takes 0.1 ms.
+#: What a killed process takes with it at most; writing takes 30 µs.
 _WRITE_EVERY_S = 0.25
 _READY, _NOT_READY = b"r", b"n"
 

@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
-import subprocess
-import sys
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from deploy.local.ports import free_port
 from deploy.local.redis_pair import RedisPair
+from tests.edge_node import edge_node
 from tests.edge_project import EdgeProject
 from tests.http_messages import Message, read_message
-from tests.waiting import until, wait_until
+from tests.waiting import until
 
 pytestmark = pytest.mark.faults
 
@@ -46,31 +42,13 @@ def test_whoever_could_connect_is_answered(own_redis_pair: RedisPair, tmp_path: 
 
 async def _stopped(project: EdgeProject, processes: int, log: Path, seen: Counter[str]) -> None:
     port = free_port()
-    with _node(project, processes, port, log) as node:
+    with edge_node(project.settings, log, port=port, processes=processes) as node:
         enough = seen["answered"] + 10 * CALLERS
         callers = [asyncio.create_task(_call(port, seen, keeps=n % 2 == 0)) for n in range(CALLERS)]
         await until(lambda: _true(seen["answered"] >= enough))
-        node.send_signal(signal.SIGTERM)
+        node.process.send_signal(signal.SIGTERM)
         await asyncio.gather(*callers)
-        assert await asyncio.to_thread(node.wait, 30) == 0
-
-
-@contextmanager
-def _node(project: EdgeProject, processes: int, port: int, log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """`nearcast edge` until the end of the block, from the moment it is ready."""
-    given = project.settings.model_copy(update={"port": port, "processes": processes}).model_dump(exclude_unset=True)
-    environment = {f"NEARCAST_{field.upper()}": str(value) for field, value in given.items()}
-    argv = [sys.executable, "-m", "deploy.cli", "edge"]
-    with log.open("wb") as output:
-        process = subprocess.Popen(argv, env={**os.environ, **environment}, stdout=output, stderr=subprocess.STDOUT)
-    try:
-        wait_until(lambda: "listening on" in log.read_text() or process.poll() is not None, 60.0)
-        assert process.poll() is None, log.read_text()
-        yield process
-    finally:
-        process.terminate()
-        process.wait(30)
-    assert "Traceback" not in log.read_text()
+        assert await asyncio.to_thread(node.process.wait, 30) == 0
 
 
 async def _call(port: int, seen: Counter[str], *, keeps: bool) -> None:

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import os
-import re
 import signal
 import socket
-import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
 import httpx
-import psutil
 import pytest
-from prometheus_client.parser import text_string_to_metric_families
 
 from deploy.local.redis_pair import RedisPair
+from precompute.hotkeys import Window
+from precompute.keys import hot_windows_key
+from tests.edge_node import Node, edge_node
 from tests.edge_project import EdgeProject
 from tests.http_wire import get, wire
 from tests.processes import is_gone
@@ -31,40 +27,9 @@ pytestmark = pytest.mark.integration
 T = TypeVar("T")
 
 TARGET = "/v1/predict/late/F1:EWR"
+#: A flight, an airport, and the airport once more.
+LOG_RECORDS = 3
 REQUESTS = "nearcast_requests_total"
-START_WITHIN_S = 60.0
-
-
-@dataclass(frozen=True, slots=True)
-class Node:
-    """`nearcast edge --processes 2`, as its user sees it."""
-
-    process: subprocess.Popen[bytes]
-    log: Path
-
-    @property
-    def said(self) -> str:
-        """Its output."""
-        return self.log.read_text()
-
-    @property
-    def url(self) -> str:
-        """Where it says that it listens; empty as long as it does not."""
-        found = re.search(r"listening on (\S+) with 2 processes", self.said)
-        return found[1] if found else ""
-
-    def children(self) -> list[psutil.Process]:
-        """The processes that answer."""
-        found = psutil.Process(self.process.pid).children()
-        return [child for child in found if not is_gone(child.pid) and "edge-process" in child.cmdline()]
-
-    def metrics(self) -> dict[str, float]:
-        """Sums of all samples by name, of whichever process a new connection meets."""
-        totals: dict[str, float] = {}
-        for family in text_string_to_metric_families(httpx.get(f"{self.url}/metrics").text):
-            for sample in family.samples:
-                totals[sample.name] = totals.get(sample.name, 0.0) + sample.value
-        return totals
 
 
 @pytest.fixture
@@ -76,34 +41,10 @@ def project(clean_redis: RedisPair, tmp_path: Path) -> EdgeProject:
     return project
 
 
-@contextmanager
-def edge_node(project: EdgeProject, log: Path, port: int = 0) -> Iterator[Node]:
-    """A node of two processes, until the end of the block."""
-    given = project.settings.model_copy(update={"port": port}).model_dump(exclude_unset=True)
-    environment = {f"NEARCAST_{field.upper()}": str(value) for field, value in given.items()}
-    with (
-        log.open("wb") as output,
-        subprocess.Popen(
-            [sys.executable, "-m", "deploy.cli", "edge", "--processes", "2"],
-            cwd=Path(__file__).parents[2],
-            env={**os.environ, **environment},
-            stdout=output,
-            stderr=subprocess.STDOUT,
-        ) as process,
-    ):
-        node = Node(process, log)
-        try:
-            wait_until(lambda: node.url or process.poll() is not None, START_WITHIN_S, "the node does not get ready")
-            yield node
-        finally:
-            process.terminate()
-            process.wait(30.0)
-
-
 @pytest.fixture
 def node(project: EdgeProject, tmp_path: Path) -> Iterator[Node]:
     """A running one."""
-    with edge_node(project, tmp_path / "log") as node:
+    with edge_node(project.settings, tmp_path / "log") as node:
         assert node.url, node.said
         yield node
 
@@ -197,6 +138,21 @@ def repeating(ask: Callable[[], T]) -> Iterator[tuple[list[T], list[Exception]]]
         thread.join()
 
 
+def test_a_process_that_is_told_to_end_takes_nothing_with_it(node: Node) -> None:
+    """What it has accepted it answers, what waits in its queue another one does; then it is started again."""
+    ended_one, *_ = node.children()
+    with repeating(lambda: httpx.get(f"{node.url}{TARGET}").status_code) as (statuses, failures):
+        wait_until(lambda: len(statuses) > 20)
+
+        ended_one.send_signal(signal.SIGTERM)
+
+        wait_until(lambda: ended_one.pid not in {child.pid for child in node.children()})
+        wait_until(lambda: len(node.children()) == 2, 30.0)
+        wait_until(lambda: ready_processes(node) == 2, 30.0)
+    assert set(statuses) == {200}
+    assert failures == []
+
+
 def test_a_process_that_is_stuck_is_counted_as_silent(node: Node) -> None:
     """What it wrote down last still counts."""
     ask(node, connections=20, requests=5)
@@ -225,6 +181,32 @@ def test_a_signal_ends_all_of_them_cleanly(node: Node, project: EdgeProject, num
     assert all(is_gone(child.pid) for child in children)
     assert "Traceback" not in node.said
     assert project.store.call("LLEN", "hot:{late}:windows") >= 2
+
+
+def test_counts_of_keys_come_from_all_of_them(node: Node, project: EdgeProject) -> None:
+    """Each hands over a window of its own, and together they are what was asked for."""
+    ask(node, connections=40, requests=5)
+
+    node.process.terminate()
+    node.process.wait(30.0)
+
+    windows = [Window.parse(blob) for blob in project.store.call("LRANGE", hot_windows_key("late"), 0, -1)]
+    assert len(windows) >= 2
+    assert sum(window.total for window in windows if window) == 200
+
+
+def test_each_of_them_follows_the_logs(node: Node, project: EdgeProject) -> None:
+    """A change is seen on every connection, and every process knows why an answer is what it is."""
+    ask(node, connections=20, requests=1)
+    before = httpx.get(f"{node.url}{TARGET}").json()["outputs"]
+
+    project.put_weather({"EWR": 30.0}, event_ms=2)
+    wait_until(lambda: node.metrics()["nearcast_log_records_total"] == 2 * LOG_RECORDS)
+
+    answers = [httpx.get(f"{node.url}{TARGET}").json()["outputs"] for _ in range(20)]
+    reasons = [httpx.get(f"{node.url}/v1/why/late/F1:EWR").status_code for _ in range(20)]
+    assert before not in answers
+    assert reasons == [200] * 20
 
 
 def test_a_drain_answers_what_is_asked(node: Node) -> None:
@@ -258,7 +240,7 @@ def test_a_port_that_is_taken_is_one_line(project: EdgeProject, tmp_path: Path) 
     with socket.create_server(("127.0.0.1", 0), reuse_port=True) as taken:
         port = taken.getsockname()[1]
 
-        with edge_node(project, tmp_path / "log", port) as refused:
+        with edge_node(project.settings, tmp_path / "log", port=port) as refused:
             status, said = refused.process.wait(30.0), refused.said
 
     assert status == 2

@@ -227,6 +227,15 @@ def test_children_that_start_together_do_not_wait_for_each_other() -> None:
     assert goodbyes == set(pids) == {"first", "second"}
 
 
+def test_something_can_be_done_before_anybody_is_asked_to_end() -> None:
+    """What children share with us is let go of first."""
+    log = io.StringIO()
+    with Supervisor([python("edge", SAY_GOODBYE)], stream=log, at_stop=lambda: print("now", file=log)):
+        wait_until(lambda: "hello" in log.getvalue())
+
+    assert log.getvalue().index("now") < log.getvalue().index("goodbye")
+
+
 def test_a_child_is_asked_to_end_once() -> None:
     """Some take a second time for impatience."""
     log = io.StringIO()
