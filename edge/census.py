@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from edge.own_memory import limit_bytes, resident_bytes
 from edge.snapshot import Durations, Snapshot
 from edge.stats import Histogram
 
@@ -62,12 +63,14 @@ def _sums(edge: Edge) -> dict[str, int]:
         "live_waiting": edge.live.waiting,
         "write_backs_waiting": edge.write_back.waiting,
         "ready": int(edge.ready),
+        "resident_memory_bytes": resident_bytes(),
         "processes": 1,
     }
 
 
 def _peaks(edge: Edge) -> dict[str, float]:
     return {
+        "resident_memory_max_bytes": limit_bytes(),
         "replica_lag_seconds": edge.follower.lag_s(),
         "models_loaded": len(edge.serving.servables()),
         "model_failures": len(edge.serving.failures),

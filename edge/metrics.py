@@ -44,11 +44,13 @@ SUMS = {
     "memory_max_bytes": "Limit of the memory tiers.",
     "live_waiting": "Keys waiting for live inference.",
     "write_backs_waiting": "Live results on their way to the primary.",
+    "resident_memory_bytes": "Memory that the processes of this node hold, as the system counts it.",
     "ready": "Processes of this node that take traffic.",
     "processes": "Processes of this node whose numbers are of now.",
     "processes_silent": "Processes of this node of which only the last known numbers are in here.",
 }
 PEAKS = {
+    "resident_memory_max_bytes": "Limit that their container sets; 0 is none.",
     "replica_lag_seconds": "How far behind the primary this node may be.",
     "models_loaded": "Versions loaded.",
     "model_failures": "Versions that could not be loaded.",

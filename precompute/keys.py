@@ -40,6 +40,7 @@ hex of the UTF-8 byte). `~` needs no percent-encoding in a URL, so a key never h
 | `lease:{name}:fence`       | string | last fencing number                                          |
 | `stats:workers`            | hash   | what workers have done, counted                              |
 | `stats:costs`              | hash   | rows computed and time taken, by model                       |
+| `stats:audit`              | string | what the latest audit has found, as JSON                     |
 | `hb`                       | string | heartbeat of the primary's side: time in ms                  |
 
 Braces stand in the key as they do here: what shares the name inside them shares a slot of a cluster.
@@ -195,6 +196,7 @@ SCHEDULES = "jobs:schedules"
 PAUSES = "jobs:pauses"
 WORKER_TALLIES = "stats:workers"
 ROW_COSTS = "stats:costs"
+AUDIT = "stats:audit"
 
 
 def hot_key(model: str) -> str:

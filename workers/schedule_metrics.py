@@ -32,11 +32,13 @@ class ScheduleMetrics:
 
     def __init__(self, registry: CollectorRegistry, clock_s: Callable[[], float] = time.time) -> None:
         self._clock_s = clock_s
-        self._fires = Counter("nearcast_scheduler_fires", "Runs begun.", ("job",), registry=registry)
+        self._fires = Counter("nearcast_scheduler_fires", "Runs begun.", ("schedule",), registry=registry)
         self._misfires = Counter(
-            "nearcast_scheduler_misfires", "Fires that were due while nobody led.", ("job",), registry=registry
+            "nearcast_scheduler_misfires", "Fires due while nobody led.", ("schedule",), registry=registry
         )
-        self._runs = Counter("nearcast_scheduler_runs", "Runs ended, by state.", ("job", "state"), registry=registry)
+        self._runs = Counter(
+            "nearcast_scheduler_runs", "Runs ended, by state.", ("schedule", "state"), registry=registry
+        )
         self._put_off = Counter("nearcast_scheduler_looks_put_off", "Looks that Redis prevented.", registry=registry)
         self._looked = Gauge(
             "nearcast_scheduler_last_look_timestamp_seconds",

@@ -33,6 +33,7 @@ from workers.schedule_metrics import LeadCollector, ScheduleMetrics
 from workers.schedule_runner import ScheduleRunner
 from workers.schedule_store import ScheduleStore
 from workers.stopping import stop_on_signals
+from workers.store_metrics import StoreCollector
 from workers.task_queue import CeleryQueue, open_queue
 from workers.upkeep import ExpiryRefresh, HotKeyMerging, JobMending
 
@@ -64,7 +65,12 @@ def run_scheduler(settings: Settings, stop: threading.Event | None = None) -> No
     contender = Contender(Lease(store, LEASE, int(settings.lease_ttl_s * 1000)), settings.lease_ttl_s)
     jobs = Jobs(store, project, queue, chunk_keys=settings.chunk_keys, keep_s=settings.job_keep_s)
     broker = Store(settings.queue_url, timeout_s=settings.redis_timeout_s)
-    registry = new_registry("scheduler", LeadCollector(lambda: contender.fence), QueueCollector(store, broker))
+    registry = new_registry(
+        "scheduler",
+        LeadCollector(lambda: contender.fence),
+        QueueCollector(store, broker),
+        StoreCollector(store),
+    )
     metrics = ScheduleMetrics(registry)
     scheduler = _scheduled(settings, store, project, queue, contender, jobs, metrics)
     runner = _add_declared_jobs(scheduler, settings, store, project, contender, jobs, metrics)

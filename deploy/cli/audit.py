@@ -76,9 +76,10 @@ def audit(
         store = resources.enter_context(call.primary())
         auditor = Auditor(store, call.project, _models(call, store, model), edges, Random())  # noqa: S311
         if continuously:
-            _go_on(auditor, samples, every, as_json=as_json)
+            _go_on(auditor, store, samples, every, as_json=as_json)
         else:
             _once(auditor, samples, as_json=as_json)
+            _note(auditor, store)
     if auditor.report.violations:
         raise typer.Exit(1)
 
@@ -106,7 +107,16 @@ def _once(auditor: Auditor, samples: int, *, as_json: bool) -> None:
     _tell_examples(document)
 
 
-def _go_on(auditor: Auditor, samples: int, every_s: float, *, as_json: bool) -> None:
+def _note(auditor: Auditor, store: Store) -> None:
+    """Leaves the figures where metrics are made from them."""
+    from precompute import audit_note
+
+    report = auditor.report
+    at_ms = time.time_ns() // 1_000_000
+    audit_note.write(store, audit_note.AuditNote(at_ms, report.counts.total(), report.violations))
+
+
+def _go_on(auditor: Auditor, store: Store, samples: int, every_s: float, *, as_json: bool) -> None:
     """Each line has the figures of all rounds so far."""
     from precompute.errors import StoreUnavailable
 
@@ -117,6 +127,7 @@ def _go_on(auditor: Auditor, samples: int, every_s: float, *, as_json: bool) -> 
             try:
                 for model, key in auditor.draw(samples):
                     auditor.audit(model, key)
+                _note(auditor, store)
                 away = False
             except StoreUnavailable as error:
                 if not away:

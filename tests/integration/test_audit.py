@@ -18,7 +18,7 @@ from deploy.audit.auditor import Auditor
 from deploy.audit.edges import EdgeClient
 from deploy.cli.run import run
 from deploy.local.redis_pair import RedisPair
-from precompute import manifest
+from precompute import audit_note, manifest
 from precompute.features import Features, Row
 from precompute.registry import Registry
 from precompute.settings import Settings
@@ -170,6 +170,23 @@ def test_an_edge_that_is_never_told_of_changes_is_found_out(shop: Shop, edge: Ro
     assert len(after["examples"]) == 10
     assert {example["edge"] for example in after["examples"]} == {url}
     assert all(example["behind_ms"] > 200 for example in after["examples"])
+
+
+def test_what_an_audit_found_is_left_where_metrics_are_made_from_it(shop: Shop, edge: Role, audit: Audit) -> None:
+    """The latest figures take the place of those before."""
+    with forgetful(address(edge)) as url:
+        audit(url, samples=400)
+        before = audit_note.read(shop.store)
+        shop.put(0.9)
+        shop.pass_the_allowed_lag()
+        audit(url)
+        after = audit_note.read(shop.store)
+
+    assert before is not None
+    assert after is not None
+    assert (before.checked, before.falsely_fresh) == (400, 0)
+    assert (after.checked, after.falsely_fresh) == (40, 40)
+    assert after.at_ms > before.at_ms
 
 
 def test_honestly_stale_answers_pass(shop: Shop, edge: Role, audit: Audit) -> None:

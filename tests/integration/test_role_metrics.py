@@ -11,7 +11,8 @@ import pytest
 
 from deploy.local.ports import LOOPBACK
 from deploy.local.redis_pair import RedisPair
-from precompute import dead_letters
+from precompute import audit_note, dead_letters
+from precompute.audit_note import AuditNote
 from precompute.errors import ConfigError
 from precompute.keys import hot_key
 from precompute.settings import Settings
@@ -97,6 +98,7 @@ def test_a_scheduler_shows_who_leads_what_waits_and_what_was_set_aside(flights: 
     flights.put(10)
     letter = dead_letters.Letter("updates", "u:{weather}", "1-0", "names no entity", 1, (b"x", b"y"))
     dead_letters.add(flights.store, letter)
+    audit_note.write(flights.store, AuditNote(at_ms=9_000, checked=400, falsely_fresh=2))
     queue = open_queue(flights.settings)
     jobs = Jobs(flights.store, flights.project, queue, chunk_keys=5, keep_s=60.0)
 
@@ -115,6 +117,10 @@ def test_a_scheduler_shows_who_leads_what_waits_and_what_was_set_aside(flights: 
     assert total(found, "nearcast_scheduler_term") == 1
     assert total(found, "nearcast_dead_letters", kind="updates") == 1
     assert total(found, "nearcast_scheduler_looks_put_off_total") == 0
+    assert total(found, "nearcast_audit_checked_answers") == 400
+    assert total(found, "nearcast_audit_falsely_fresh_answers") == 2
+    assert total(found, "nearcast_audit_timestamp_seconds") == 9
+    assert total(found, "nearcast_store_memory_bytes") > 1 << 20
 
 
 def test_without_a_port_nothing_is_shown(flights: Flights) -> None:
