@@ -123,6 +123,7 @@ class Edge:
         """Stops taking part; what is under way is finished."""
         self.ready = False
         await self.live.close()
+        self.write_back.send()
         await self.hot.stop()
         await self.serving.stop()
         await self.warmth.stop()

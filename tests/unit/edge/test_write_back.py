@@ -13,6 +13,7 @@ from precompute.predictor import Batch
 from precompute.store import CommandFailed
 from precompute.updates import AsOf, Command, Reply
 from tests.unit.edge.rig import EPOCH, NOW_MS, Rig
+from tests.waiting import until
 
 
 class FakePrimary:
@@ -22,6 +23,9 @@ class FakePrimary:
         self.sent: list[Command] = []
         self.futures: list[asyncio.Future[list[Reply]]] = []
         self.error: Exception | None = None
+
+    async def was_asked(self) -> bool:
+        return bool(self.futures)
 
     def run(self, commands: Sequence[Command]) -> asyncio.Future[list[Reply]]:
         if self.error is not None:
@@ -49,6 +53,7 @@ async def test_what_could_be_computed_is_written_with_its_lifetime() -> None:
     back, primary, rig = make()
 
     back.offer(rig.servable, batch(rig, 2, failed=1))
+    back.send()
     waiting = back.waiting
     primary.futures[0].set_result([b"OK", CommandFailed("OOM")])
     await asyncio.sleep(0)
@@ -57,11 +62,36 @@ async def test_what_could_be_computed_is_written_with_its_lifetime() -> None:
     assert (waiting, back.waiting, back.written, back.refused, back.dropped) == (2, 0, 1, 1, 0)
 
 
+async def test_what_comes_shortly_after_one_another_is_sent_together() -> None:
+    """Without anybody's doing, and each batch once."""
+    back, primary, rig = make()
+
+    back.offer(rig.servable, batch(rig, 2))
+    back.offer(rig.servable, batch(rig, 1))
+    at_once = len(primary.sent)
+    await until(primary.was_asked)
+    back.send()
+
+    assert (at_once, len(primary.sent)) == (0, 3)
+    assert len(primary.futures) == 1
+
+
+async def test_what_gathers_is_bounded_as_well() -> None:
+    """Entries that have not been sent yet take room like those that have."""
+    back, _, rig = make(max_waiting=10)
+
+    for _ in range(4):
+        back.offer(rig.servable, batch(rig, 4))
+
+    assert (back.waiting, back.dropped) == (8, 8)
+
+
 async def test_a_batch_without_results_sends_nothing() -> None:
     """There is nothing to tell anybody."""
     back, primary, rig = make()
 
     back.offer(rig.servable, batch(rig, 0, failed=3))
+    back.send()
 
     assert primary.futures == []
 
@@ -72,6 +102,7 @@ async def test_beyond_the_bound_batches_are_dropped_and_counted() -> None:
 
     for _ in range(4):
         back.offer(rig.servable, batch(rig, 4))
+        back.send()
     dropped = back.dropped
     primary.futures[0].set_result([b"OK"] * 4)
     await asyncio.sleep(0)
@@ -87,6 +118,7 @@ async def test_a_primary_that_is_away_costs_nothing_but_the_write(error: Excepti
     primary.error = error
 
     back.offer(rig.servable, batch(rig, 3))
+    back.send()
 
     assert (back.dropped, back.waiting) == (3, 0)
 
@@ -96,6 +128,7 @@ async def test_a_write_lost_on_its_way_is_counted_as_dropped() -> None:
     back, primary, rig = make()
 
     back.offer(rig.servable, batch(rig, 3))
+    back.send()
     primary.futures[0].set_exception(StoreUnavailable("lost"))
     await asyncio.sleep(0)
 
