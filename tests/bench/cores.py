@@ -7,7 +7,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from deploy.local.ports import LOOPBACK
 SERVER_CORE = 0
 LOAD_CORE = 1
 _START_S = 20.0
+_NICE = 15
 
 
 class Missing(Exception):
@@ -45,6 +46,17 @@ class Running:
 def pinned(core: int, argv: Sequence[str]) -> list[str]:
     """A command line that runs on one core only."""
     return ["taskset", "-c", str(core), *argv]
+
+
+def step_back(process: int) -> None:
+    """Leaves a core to others whenever they want it; what is left it may use.
+
+    Linux divides a core between sessions first, and niceness counts within one: so both are told.
+    """
+    os.setpriority(os.PRIO_PROCESS, process, _NICE)
+    session = Path(f"/proc/{process}/autogroup")
+    with suppress(OSError):  # Not every system does this, nor lets us.
+        session.write_text(str(_NICE))
 
 
 @contextmanager

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
@@ -28,7 +29,7 @@ from precompute.predictor import Predictor
 from precompute.registry import Registry
 from precompute.store import Store
 from precompute.sweep import sweep
-from tests.bench.cores import LOAD_CORE, SERVER_CORE, Running, pinned, server
+from tests.bench.cores import LOAD_CORE, SERVER_CORE, Running, pinned, server, step_back
 from tests.onnx_models import mlp
 from tests.waiting import wait_until
 
@@ -158,9 +159,22 @@ class World:
             yield edge
 
     def rewriting(self, per_s: int) -> subprocess.Popen[bytes]:
-        """A process that stores entries at a constant rate until it is ended, as a precompute job does."""
+        """A process that stores entries at a constant rate until it is ended, as a precompute job does.
+
+        It and the primary make way for the load: whoever asks is not to wait for them, only for the edge. Nobody may
+        give a process its priority back but root, so the primary keeps its place from now on.
+        """
         argv = [sys.executable, "-m", "tests.bench.rewrite", self.pair.primary_url, str(per_s)]
-        return subprocess.Popen(pinned(LOAD_CORE, argv))
+        job = subprocess.Popen(pinned(LOAD_CORE, argv), start_new_session=True)
+        for process in (job.pid, self.pair.primary.process.pid):
+            step_back(process)
+        return job
+
+    def stored(self) -> int:
+        """Values that the replica has stored since it started."""
+        with closing(Store(self.pair.replica_url)) as replica:
+            found = re.search(rb"cmdstat_set:calls=(\d+)", replica.call("INFO", "commandstats"))
+        return int(found[1]) if found else 0
 
 
 @dataclass(slots=True)
