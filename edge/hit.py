@@ -11,6 +11,7 @@ from edge.answer import Ladder
 from edge.api.headers import constant_headers
 from edge.api.predict import PREFIX
 from edge.held import Held
+from edge.latest import Latest
 from edge.serving import Serving
 from edge.stats import Stats, Tier
 from precompute.keys import entry_prefix
@@ -77,7 +78,7 @@ class HitDoor:
         self._stats = stats
         self._counter = counter
         self._served: dict[str, Served] = {}
-        self._meanings: dict[bytes, Meaning] = {}
+        self._meanings = Latest[bytes, Meaning](_REMEMBERED)
         self._missed: tuple[bytes, Meaning | None] = (b"", None)
         self._second = 0
         self._start = b""
@@ -127,9 +128,7 @@ class HitDoor:
             return None
         meaning = Meaning(served, served.prefix + key, key)
         if meaning.name in self._ladder.memory:
-            if len(self._meanings) >= _REMEMBERED:
-                self._meanings.clear()
-            self._meanings[target] = meaning
+            self._meanings.put(target, meaning)
         return meaning
 
     def _learn(self, model: str) -> Served | None:

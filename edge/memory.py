@@ -13,9 +13,10 @@ hit is enough to move on, where the paper's code asks for two: on 26 generated s
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterator
 from typing import Generic, Protocol, TypeVar
+
+from edge.arrivals import Arrivals
+from edge.ghosts import Ghosts
 
 #: What one entry costs beside its value's size and its key: held answer, three objects' heads, dictionary and queue
 #: slots; measured.
@@ -24,8 +25,11 @@ _SMALL_SHARE = 0.1
 _MOST_HITS = 3
 #: Set in `hits` of a value that stands in the main queue.
 _IN_MAIN = 4
-#: Remembered names and removed keys below this number are not worth a thought.
+#: So many thrown out names are remembered at least.
 _FEW = 100
+#: Entries are spread over so many dictionaries, by hash of the key: when one of a million entries grows, it holds up
+#: everybody for 50 ms.
+_SHARDS = 1 << 12
 
 
 class Kept(Protocol):
@@ -46,66 +50,21 @@ def _weight(key: str, value: Kept) -> int:
     return value.size + len(key) + OVERHEAD_BYTES
 
 
-class _Queue:
-    """Keys in order of arrival. A removed one stays where it stands, and is passed over when its turn comes."""
-
-    def __init__(self) -> None:
-        self.bytes = 0
-        self._keys: deque[str] = deque()
-        self._gone: dict[str, int] = {}
-        self._gone_count = 0
-
-    def __len__(self) -> int:
-        return len(self._keys) - self._gone_count
-
-    def append(self, key: str) -> None:
-        self._keys.append(key)
-
-    def pop(self) -> str:
-        """The oldest key that has not been removed."""
-        while True:
-            key = self._keys.popleft()
-            # The same key may stand here again, further back: the removed ones come first.
-            left = self._gone.pop(key, 0) if self._gone else 0
-            if not left:
-                return key
-            self._gone_count -= 1
-            if left > 1:
-                self._gone[key] = left - 1
-
-    def remove(self, key: str) -> None:
-        """Passes over the key once."""
-        self._gone[key] = self._gone.get(key, 0) + 1
-        self._gone_count += 1
-        if self._gone_count > len(self) + _FEW:
-            self._keys = deque(self)
-            self._gone, self._gone_count = {}, 0
-
-    def __iter__(self) -> Iterator[str]:
-        gone = dict(self._gone)
-        for key in self._keys:
-            if gone.get(key):
-                gone[key] -= 1
-            else:
-                yield key
-
-
 class Memory(Generic[V]):
     """Values by key, at most `max_bytes` of them."""
 
     def __init__(self, max_bytes: int) -> None:
         self.max_bytes = max_bytes
         self.evictions = 0
-        self._values: dict[str, V] = {}
-        self._small, self._main = _Queue(), _Queue()
-        self._ghosts: dict[str, None] = {}
-        self._ghost_order: deque[str] = deque()
+        self._shards: list[dict[str, V]] = [{} for _ in range(_SHARDS)]
+        self._small, self._main = Arrivals(), Arrivals()
+        self._ghosts = Ghosts(max_bytes // OVERHEAD_BYTES)
 
     def __len__(self) -> int:
-        return len(self._values)
+        return len(self._small) + len(self._main)
 
     def __contains__(self, key: str) -> bool:
-        return key in self._values
+        return key in self._shards[hash(key) % _SHARDS]
 
     @property
     def bytes(self) -> int:
@@ -114,14 +73,14 @@ class Memory(Generic[V]):
 
     def get(self, key: str) -> V | None:
         """The value, counted as a hit."""
-        value = self._values.get(key)
+        value = self._shards[hash(key) % _SHARDS].get(key)
         if value is not None and value.hits & _MOST_HITS != _MOST_HITS:
             value.hits += 1
         return value
 
     def peek(self, key: str) -> V | None:
         """The value, for somebody who only looks."""
-        return self._values.get(key)
+        return self._shards[hash(key) % _SHARDS].get(key)
 
     def put(self, key: str, value: V) -> None:
         """Keeps a value, making room if need be; one too large for the tier is not kept."""
@@ -130,13 +89,14 @@ class Memory(Generic[V]):
             # What stood there before is out of date.
             self.remove(key)
             return
-        before = self._values.get(key)
-        self._values[key] = value
+        shard = self._shards[hash(key) % _SHARDS]
+        before = shard.get(key)
+        shard[key] = value
         if before is not None:
             value.hits = before.hits
             self._queue(value).bytes += weight - _weight(key, before)
         else:
-            value.hits = _IN_MAIN if self._ghosts.pop(key, 0) is None else 0
+            value.hits = _IN_MAIN if self._ghosts.take(key, max(len(self._main), _FEW)) else 0
             queue = self._queue(value)
             queue.append(key)
             queue.bytes += weight
@@ -145,20 +105,13 @@ class Memory(Generic[V]):
 
     def remove(self, key: str) -> None:
         """Forgets a key."""
-        value = self._values.pop(key, None)
+        value = self._shards[hash(key) % _SHARDS].pop(key, None)
         if value is not None:
             queue = self._queue(value)
             queue.bytes -= _weight(key, value)
             queue.remove(key)
 
-    def clear(self) -> None:
-        """Forgets everything."""
-        self._values.clear()
-        self._small, self._main = _Queue(), _Queue()
-        self._ghosts.clear()
-        self._ghost_order.clear()
-
-    def _queue(self, value: V) -> _Queue:
+    def _queue(self, value: V) -> Arrivals:
         return self._main if value.hits & _IN_MAIN else self._small
 
     def _evict(self) -> None:
@@ -169,7 +122,7 @@ class Memory(Generic[V]):
 
     def _evict_small(self) -> None:
         key = self._small.pop()
-        value = self._values[key]
+        value = self._shards[hash(key) % _SHARDS][key]
         weight = _weight(key, value)
         self._small.bytes -= weight
         if value.hits:
@@ -178,11 +131,11 @@ class Memory(Generic[V]):
             self._main.bytes += weight
         else:
             self._drop(key)
-            self._remember(key)
+            self._ghosts.add(key)
 
     def _evict_main(self) -> None:
         key = self._main.pop()
-        value = self._values[key]
+        value = self._shards[hash(key) % _SHARDS][key]
         if value.hits > _IN_MAIN:
             value.hits -= 1
             self._main.append(key)
@@ -191,12 +144,5 @@ class Memory(Generic[V]):
             self._drop(key)
 
     def _drop(self, key: str) -> None:
-        del self._values[key]
+        del self._shards[hash(key) % _SHARDS][key]
         self.evictions += 1
-
-    def _remember(self, key: str) -> None:
-        if key not in self._ghosts:
-            self._ghosts[key] = None
-            self._ghost_order.append(key)
-        while len(self._ghost_order) > max(len(self._main), _FEW):
-            self._ghosts.pop(self._ghost_order.popleft(), None)

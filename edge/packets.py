@@ -7,9 +7,11 @@ the number of a request or a trace, leaves a hash behind and nothing else.
 
 from __future__ import annotations
 
-#: Packets that are kept at most, and hashes: 20 MB if all are as long as they may be.
+from edge.latest import Latest
+
+#: Packets that are kept at most, and hashes in each half: 20 MB if all are as long as they may be.
 _KEPT = 1 << 14
-_SEEN = 1 << 16
+_SEEN = 1 << 14
 _LONGEST_BYTES = 1024
 
 
@@ -17,8 +19,10 @@ class Packets:
     """The targets of packets, for all connections of one process."""
 
     def __init__(self) -> None:
-        self._targets: dict[bytes, bytes] = {}
+        self._targets = Latest[bytes, bytes](_KEPT)
+        #: Two halves, so that not all are forgotten at once.
         self._seen: set[int] = set()
+        self._seen_before: set[int] = set()
         #: The target of the GET that a packet is, None if it is not known to be one.
         self.target = self._targets.get
 
@@ -27,11 +31,9 @@ class Packets:
         if len(packet) > _LONGEST_BYTES:
             return
         mark = hash(packet)
-        if mark not in self._seen:
-            if len(self._seen) >= _SEEN:
-                self._seen.clear()
-            self._seen.add(mark)
+        if mark in self._seen or mark in self._seen_before:
+            self._targets.put(packet, target)
             return
-        if len(self._targets) >= _KEPT:
-            self._targets.clear()
-        self._targets[packet] = target
+        if len(self._seen) >= _SEEN:
+            self._seen_before, self._seen = self._seen, set()
+        self._seen.add(mark)

@@ -43,4 +43,4 @@ def test_what_is_kept_is_bounded() -> None:
             known.learn(b"%d" % i, TARGET)
 
     assert len(known._seen) <= packets._SEEN
-    assert 0 < len(known._targets) <= packets._KEPT
+    assert len(known._targets) == packets._KEPT
