@@ -196,7 +196,9 @@ class Ladder:
         if held is None or ask.revalidate:
             return None
         try:
+            is_first = not self.live.is_under_way(ask.predictor, ask.key)
             self.live.fly(ask.predictor, ask.key)
+            self._stats.revalidations += is_first
         except TransientError:
             self._stats.revalidations_shed += 1
         return self._answer(held, Tier.STALE, why)
@@ -266,14 +268,21 @@ class Ladder:
 
     def _is_fresh(self, held: Held, now_ms: int) -> bool:
         if now_ms != self._lag_of_ms:
-            # Once in a millisecond: asking takes a tenth of a hit's time.
-            self._lag_of_ms, self._lag_then_s = now_ms, self._lag_s()
+            return self._is_fresh_now(held, now_ms)
         # Written out, because every hit comes by here: three calls less, 0.2 µs.
         return (
             now_ms < held.fresh_until_ms
             and (held.judged == self._known.moves or held.verdict(self._freshness) is _FRESH)
             and self._lag_then_s <= held.edition.policy.max_lag_s
         )
+
+    def _is_fresh_now(self, held: Held, now_ms: int) -> bool:
+        """Once in a millisecond: asking for the lag takes a tenth of a hit's time, and counting an age another one."""
+        self._lag_of_ms, self._lag_then_s = now_ms, self._lag_s()
+        fresh = self._is_fresh(held, now_ms)
+        if fresh:
+            self._stats.ages.observe(max(0, now_ms - held.computed_ms) / 1000)
+        return fresh
 
     def _near_enough(self, held: Held) -> bool:
         """Whether our replica is close enough to its primary to know what is fresh."""

@@ -32,7 +32,6 @@ from edge.metrics import MetricsPage
 from edge.replica import Replica
 from edge.serving import Serving
 from edge.siblings import Siblings, Slot
-from edge.snapshot import Snapshot
 from edge.stats import Stats
 from edge.warmth import Warmth
 from edge.write_back import WriteBack
@@ -40,6 +39,7 @@ from precompute.keys import ORDERS
 from precompute.manifest import Project
 from precompute.predictor import Servable
 from precompute.settings import Settings
+from precompute.snapshot import Snapshot
 
 log = logging.getLogger(__name__)
 

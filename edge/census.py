@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from edge.own_memory import limit_bytes, resident_bytes
-from edge.snapshot import Durations, Snapshot
-from edge.stats import Histogram
+from precompute.snapshot import Snapshot
 
 if TYPE_CHECKING:
     from edge.app import Edge
+    from edge.stats import Stats
 
 _COMPUTED = ("rows", "batches", "cpu_ns")
 
@@ -18,28 +19,32 @@ def census(edge: Edge) -> Snapshot:
     """Everything that is exported; counting itself costs a request nothing but additions."""
     stats = edge.stats
     return Snapshot(
-        answers={(model, str(tier)): _durations(histogram) for (model, tier), histogram in stats.answers.items()},
+        answers={(m, variant, str(tier)): took.taken() for (m, variant, tier), took in stats.all_answers().items()},
         errors=dict(stats.errors),
+        of_which=_of_which(stats),
         computed={(m, what): getattr(work, what) for m, work in edge.live.work.items() for what in _COMPUTED},
+        timings={"age": stats.ages.taken(), "update_to_stale": edge.follower.delays.taken()},
         counters=_counters(edge),
         sums=_sums(edge),
         peaks=_peaks(edge),
     )
 
 
-def _durations(histogram: Histogram) -> Durations:
-    return Durations(tuple(histogram.counts), round(histogram.total_s * 1e9))
+def _of_which(stats: Stats) -> dict[tuple[str, str], int]:
+    parts: Mapping[str, Mapping[str, int]] = {"not_modified": stats.not_modified, "shed": stats.shed}
+    return {(model, what): count for what, counts in parts.items() for model, count in counts.items()}
 
 
 def _counters(edge: Edge) -> dict[str, int]:
     stats, live, back, follower = edge.stats, edge.live, edge.write_back, edge.follower
     return {
-        "not_modified": stats.not_modified,
+        "not_modified": sum(stats.not_modified.values()),
         "replica_failures": stats.replica_failures,
         "corrupt_entries": stats.corrupt_entries,
         "corrupt_entries_set_aside": edge.damaged.set_aside,
         "corrupt_entries_dropped": edge.damaged.dropped,
         "absent_hits": edge.ladder.absent.hits,
+        "revalidations": stats.revalidations,
         "revalidations_shed": stats.revalidations_shed,
         "memory_evictions": edge.memory.evictions,
         "live_rows": live.rows,
@@ -72,6 +77,7 @@ def _peaks(edge: Edge) -> dict[str, float]:
     return {
         "resident_memory_max_bytes": limit_bytes(),
         "replica_lag_seconds": edge.follower.lag_s(),
+        "follower_lag_seconds": edge.follower.unread_s(),
         "models_loaded": len(edge.serving.servables()),
         "model_failures": len(edge.serving.failures),
     }

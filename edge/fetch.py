@@ -158,7 +158,7 @@ class Fetch:
         served = one.meaning.served
         served.count(one.meaning.key)
         took_s = time.perf_counter() - one.began_s
-        self._stats.answered(served.model, answer.tier, took_s)
+        self._stats.answered(served.model, one.ask.predictor.servable.variant, answer.tier, took_s)
         return took_s
 
     async def _fail(self, cycle: ShortCycle, meaning: Meaning, error: NearcastError) -> None:

@@ -15,11 +15,12 @@ from collections.abc import Callable
 
 from edge.lag import Lag
 from edge.link import Link
+from precompute.durations import Histogram
 from precompute.errors import NearcastError
 from precompute.freshness import Freshness
 from precompute.keys import HEARTBEAT, REGISTRY_LOG
 from precompute.log_reading import LogReading
-from precompute.updates import HISTORY, Command, parse_epoch
+from precompute.updates import HISTORY, Command, Reply, change_id, milliseconds, parse_epoch
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +32,7 @@ WATCH_S = 0.02
 _BUSY_RECORDS = 20
 _GATHER_S = 0.001
 _PAUSE_S = 0.2
+_NO_CHANGES = REGISTRY_LOG.encode()
 
 
 class Follower:
@@ -43,6 +45,8 @@ class Follower:
         self.freshness = Freshness(views)
         self.reading = LogReading(self.freshness, [REGISTRY_LOG])
         self.lag = Lag()
+        #: From a change to the end of its validity here, by the primary's clock and ours; first and last of each read.
+        self.delays = Histogram()
         self._link = link
         self._watched = watch
         self._on_registry = on_registry
@@ -89,6 +93,10 @@ class Follower:
         """How far behind the primary this edge may be, in seconds, as far as it can know."""
         return self.lag.lag_s(time.monotonic())
 
+    def unread_s(self) -> float:
+        """How long ago the replica's logs had been read to their end, in seconds; infinite until they are."""
+        return self.lag.unread_s(time.monotonic())
+
     async def _run(self) -> None:
         complained = False
         while True:
@@ -108,12 +116,15 @@ class Follower:
 
     async def _turn(self) -> None:
         reading, asked_s = self.reading, time.monotonic()
-        before, restarts = reading.records, reading.restarts
+        before, restarts, epoch = reading.records, reading.restarts, self.freshness.epoch
         commands: list[Command] = [*reading.commands(BLOCK_MS), ("GET", HEARTBEAT)]
         *replies, heartbeat = await self._link.run(commands)
         for _ in reading.take(replies):
             await asyncio.sleep(0)
-        self.lag.hear(replies[2], heartbeat, time.monotonic(), time.time_ns() // 1_000_000)
+        wall_ms = time.time_ns() // 1_000_000
+        self.lag.hear(replies[2], heartbeat, time.monotonic(), wall_ms)
+        if epoch is not None and epoch == self.freshness.epoch:
+            self._time(replies[1], wall_ms)
         if reading.at_end:
             self.lag.complete(asked_s)
             self._caught_up.set()
@@ -123,6 +134,14 @@ class Follower:
             self._on_registry()
         if reading.at_end and reading.records - before > _BUSY_RECORDS:
             await asyncio.sleep(_GATHER_S)
+
+    def _time(self, news: Reply, wall_ms: int) -> None:
+        """Notes how long changes took to get here; those in between took no longer than the first."""
+        for log_name, records in news or ():
+            if log_name == _NO_CHANGES:
+                continue
+            for stream_id, _ in {0: records[0], len(records) - 1: records[-1]}.values():
+                self.delays.observe(max(0, wall_ms - milliseconds(change_id(stream_id))) / 1000)
 
     async def _watch(self, link: Link) -> None:
         while True:

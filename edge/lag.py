@@ -63,6 +63,10 @@ class Lag:
         """Everything the replica had when it was asked has been read."""
         self._complete_s = asked_s
 
+    def unread_s(self, now_s: float) -> float:
+        """How long ago everything had been read, beyond what reading takes anyway; infinite until it was once."""
+        return max(0.0, now_s - self._complete_s - TURN_S) if self._complete_s else float("inf")
+
     def lag_s(self, now_s: float) -> float:
         """Seconds; infinite if nobody knows."""
         unread_s = now_s - self._complete_s - TURN_S

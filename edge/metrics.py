@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator
-from itertools import accumulate
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import Metric
@@ -12,10 +11,15 @@ from prometheus_client.registry import Collector
 from starlette.types import Receive, Scope, Send
 
 from edge.api.wire import header, send_response
-from edge.snapshot import Snapshot
-from edge.stats import BUCKETS_S
 from edge.triton_metrics import TritonCollector, errors_by_model
 from precompute.metrics import BuildInfo, counter, counters, gauge, histograms
+from precompute.snapshot import Snapshot
+
+#: Upper bounds of the latency buckets in seconds: from 50 µs, doubling or less; each is one of `durations.BOUNDS_S`.
+BUCKETS_S = (
+    0.00005, 0.0001, 0.00015, 0.0002, 0.0003, 0.0005, 0.00075, 0.001, 0.0015, 0.002, 0.003, 0.005, 0.0075, 0.01,
+    0.015, 0.02, 0.03, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0,
+)  # fmt: skip
 
 COUNTERS = {
     "not_modified": "Answers that the client had already (304).",
@@ -24,6 +28,7 @@ COUNTERS = {
     "corrupt_entries_set_aside": "Such entries whose bytes were kept in the primary, for `nearcast dead`.",
     "corrupt_entries_dropped": "Such entries whose bytes were not kept: no room or no primary.",
     "absent_hits": "Requests for keys known to have no row.",
+    "revalidations": "Background recomputations begun after a stale answer.",
     "revalidations_shed": "Background recomputations refused for load.",
     "memory_evictions": "Entries pushed out of the memory tier.",
     "live_rows": "Rows computed on demand.",
@@ -52,6 +57,7 @@ SUMS = {
 PEAKS = {
     "resident_memory_max_bytes": "Limit that their container sets; 0 is none.",
     "replica_lag_seconds": "How far behind the primary this node may be.",
+    "follower_lag_seconds": "How long ago the update logs had been read to their end.",
     "models_loaded": "Versions loaded.",
     "model_failures": "Versions that could not be loaded.",
 }
@@ -80,17 +86,17 @@ class SnapshotCollector(Collector):
     def _requests(self) -> Metric:
         """Each key asked for is in here once: hits, misses and errors are all there is."""
         family = counters("requests", "Keys asked for, by what answered them.", "model", "tier", "result")
-        for (model, tier), durations in self._snapshot.answers.items():
-            family.add_metric((model, tier, RESULTS[tier]), sum(durations.counts))
+        for (model, tier), durations in self._snapshot.by_tier().items():
+            family.add_metric((model, tier, RESULTS[tier]), durations.count)
         for model, count in errors_by_model(self._snapshot).items():
             family.add_metric((model, "none", "error"), count)
         return family
 
     def _durations(self) -> Metric:
         family = histograms("request_duration_seconds", "Time to answer, by tier.", "model", "tier")
-        for labels, durations in self._snapshot.answers.items():
-            running = map(float, accumulate(durations.counts))
-            bounds = (*map(str, BUCKETS_S), "+Inf")
+        bounds = (*map(str, BUCKETS_S), "+Inf")
+        for labels, durations in self._snapshot.by_tier().items():
+            running = map(float, durations.up_to(BUCKETS_S))
             family.add_metric(labels, list(zip(bounds, running, strict=True)), durations.total_ns / 1e9)
         return family
 

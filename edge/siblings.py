@@ -26,7 +26,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge.snapshot import MAX_BYTES, Snapshot
+from precompute.snapshot import MAX_BYTES, Snapshot
 
 log = logging.getLogger(__name__)
 

@@ -1,17 +1,16 @@
-"""What an edge counts, in plain integers; `edge.metrics` turns them into Prometheus' form."""
+"""What an edge counts, in plain integers; `edge.census` reads them, `edge.metrics` turns them into Prometheus' form."""
 
 from __future__ import annotations
 
 import enum
-from bisect import bisect_left
 from dataclasses import dataclass, field
 
-#: Upper bounds of the latency buckets in seconds: from 50 µs, doubling or less.
-BUCKETS_S = (
-    0.00005, 0.0001, 0.00015, 0.0002, 0.0003, 0.0005, 0.00075, 0.001, 0.0015, 0.002, 0.003, 0.005, 0.0075, 0.01,
-    0.015, 0.02, 0.03, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0,
-)  # fmt: skip
-_FIRST_S = BUCKETS_S[0]
+from precompute.durations import Histogram
+
+#: A list of so many counts, one for each microsecond, is the fastest histogram there is: for hits.
+LISTED_US = 1000
+#: What takes longer is counted by `Stats.answered`; a little less than the list is long, for rounding.
+LISTED_S = 0.000999
 
 
 class Tier(enum.StrEnum):
@@ -27,51 +26,59 @@ class Tier(enum.StrEnum):
     __hash__ = str.__hash__
 
 
-class Histogram:
-    """Counts of durations by bucket; the last bucket has no upper bound."""
-
-    __slots__ = ("counts", "total_s")
-
-    def __init__(self) -> None:
-        self.counts = [0] * (len(BUCKETS_S) + 1)
-        self.total_s = 0.0
-
-    def observe(self, seconds: float) -> None:
-        """Counts one duration."""
-        # Most answers come from memory, at once.
-        self.counts[0 if seconds <= _FIRST_S else bisect_left(BUCKETS_S, seconds)] += 1
-        self.total_s += seconds
-
-    @property
-    def count(self) -> int:
-        """How many durations."""
-        return sum(self.counts)
-
-
 @dataclass(slots=True)
 class Stats:
-    """Counters of one edge process."""
+    """Counters of one edge process.
 
-    #: By model and tier.
-    answers: dict[tuple[str, Tier], Histogram] = field(default_factory=dict)
+    A key that was asked for is counted once, by `answered` (or in `hits`) or by `failed`.
+    """
+
+    #: By model, variant and tier; `taken` knows those from `hits` as well.
+    answers: dict[tuple[str, str, Tier], Histogram] = field(default_factory=dict)
     #: By model and HTTP status.
     errors: dict[tuple[str, int], int] = field(default_factory=dict)
-    not_modified: int = 0
+    #: Of the answers, those that the client had already (304); by model.
+    not_modified: dict[str, int] = field(default_factory=dict)
+    #: Of the errors, those that were refused for load; by model.
+    shed: dict[str, int] = field(default_factory=dict)
+    #: Of fresh answers that were there already: those found first in each millisecond, so that the rest pays nothing.
+    ages: Histogram = field(default_factory=Histogram)
     replica_failures: int = 0
+    revalidations: int = 0
     revalidations_shed: int = 0
     corrupt_entries: int = 0
+    _listed: dict[tuple[str, str], list[int]] = field(default_factory=dict)
 
-    def answered(self, model: str, tier: Tier, seconds: float) -> None:
+    def answered(self, model: str, variant: str, tier: Tier, seconds: float) -> None:
         """One key was answered."""
-        self.histogram(model, tier).observe(seconds)
+        self._histogram(model, variant, tier).observe(seconds)
 
-    def histogram(self, model: str, tier: Tier) -> Histogram:
-        """The durations of one model and tier."""
-        histogram = self.answers.get((model, tier))
-        if histogram is None:
-            histogram = self.answers[model, tier] = Histogram()
-        return histogram
+    def hits(self, model: str, variant: str) -> list[int]:
+        """Counts of memory hits by whole microseconds, for those who count often."""
+        return self._listed.setdefault((model, variant), [0] * LISTED_US)
 
-    def failed(self, model: str, status: int) -> None:
+    def failed(self, model: str, status: int, *, shed: bool = False) -> None:
         """One key was not answered."""
         self.errors[model, status] = self.errors.get((model, status), 0) + 1
+        if shed:
+            self.shed[model] = self.shed.get(model, 0) + 1
+
+    def was_not_modified(self, model: str) -> None:
+        """An answer that was counted need not be sent: its client has it."""
+        self.not_modified[model] = self.not_modified.get(model, 0) + 1
+
+    def all_answers(self) -> dict[tuple[str, str, Tier], Histogram]:
+        """`answers`, with all that has been listed."""
+        for (model, variant), counts in self._listed.items():
+            histogram = self._histogram(model, variant, Tier.MEMORY)
+            for us, count in enumerate(counts):
+                if count:
+                    histogram.observe((us + 0.5) / 1e6, count)
+                    counts[us] = 0
+        return self.answers
+
+    def _histogram(self, model: str, variant: str, tier: Tier) -> Histogram:
+        histogram = self.answers.get((model, variant, tier))
+        if histogram is None:
+            histogram = self.answers[model, variant, tier] = Histogram()
+        return histogram

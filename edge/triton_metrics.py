@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from prometheus_client.core import Metric, UnknownMetricFamily
 from prometheus_client.registry import Collector
 
-from edge.snapshot import Snapshot
+from precompute.snapshot import Snapshot
 
 _VERSION = "all"
 #: Tiers that have an answer before anybody asks.
@@ -55,8 +55,8 @@ class TritonCollector(Collector):
             numbers = found.setdefault(model, {})
             numbers[name] = numbers.get(name, 0) + value
 
-        for (model, tier), durations in self._snapshot.answers.items():
-            count, took_us = sum(durations.counts), durations.total_ns / 1000
+        for (model, tier), durations in self._snapshot.by_tier().items():
+            count, took_us = durations.count, durations.total_ns / 1000
             add(model, "nv_inference_request_success", count)
             add(model, "nv_inference_request_duration_us", took_us)
             if tier in _CACHED:

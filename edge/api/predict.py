@@ -19,7 +19,7 @@ from edge.api.problems import problem, send_problem, status_of
 from edge.api.wire import JSON, decode_percent, decode_utf8, header, path_segments, read_body, send_response
 from edge.serving import Serving
 from edge.stats import Stats, Tier
-from precompute.errors import InvalidContext, InvalidRequest, NearcastError
+from precompute.errors import InvalidContext, InvalidRequest, NearcastError, Overloaded
 from precompute.models import Key
 from precompute.settings import Settings
 
@@ -91,7 +91,7 @@ class Predict:
     def failed(self, model: str, error: NearcastError) -> None:
         """Counts a request that got no prediction."""
         status = status_of(error)
-        self._stats.failed(model, status)
+        self._stats.failed(model, status, shed=isinstance(error, Overloaded))
         if status == 500:
             log.error("cannot answer for model %s: %s", model, error)
 
@@ -102,10 +102,10 @@ class Predict:
         answer = await self._ladder.answer(ask)
         self._count(wanted.model, key.text)
         took_s = time.perf_counter() - began
-        self._stats.answered(wanted.model, answer.tier, took_s)
+        self._stats.answered(wanted.model, predictor.servable.variant, answer.tier, took_s)
         headers = answer_headers(answer, took_s)
         if _matches(scope, answer):
-            self._stats.not_modified += 1
+            self._stats.was_not_modified(wanted.model)
             await send({"type": "http.response.start", "status": 304, "headers": headers[1:]})
             await send({"type": "http.response.body", "body": b""})
         else:
@@ -127,7 +127,8 @@ class Predict:
                 self.failed(model.name, error)
                 return _problem_of(text, error)
             self._count(model.name, key.text)
-            self._stats.answered(model.name, answer.tier, time.perf_counter() - began)
+            took_s = time.perf_counter() - began
+            self._stats.answered(model.name, predictor.servable.variant, answer.tier, took_s)
             return b'{"status":200,"tier":"%s","prediction":%s}' % (answer.tier.encode(), answer.body)
 
         # Started together, their reads and their live runs meet in the same turns of the loop: one MGET, one batch.

@@ -121,7 +121,7 @@ async def test_requests_of_one_turn_are_one_read() -> None:
     assert [client.total for client in clients] == [13.0, 17.0, 17.0, 13.0]
     assert {tuple(client.answers) for client in clients} == {((b"200", "replica"),)}
     assert door.counts == {"a:p": 2, "b:p": 2}
-    assert door.rig.stats.histogram("score", Tier.REPLICA).count == 4
+    assert door.rig.stats.answers["score", "default", Tier.REPLICA].count == 4
 
 
 async def test_each_is_answered_from_where_it_is() -> None:

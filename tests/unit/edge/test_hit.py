@@ -195,7 +195,7 @@ async def test_hits_are_counted_and_timed(door: Door) -> None:
         door.answer()
     door.answer(b"/v1/predict/score/a:q")
 
-    histogram = door.rig.stats.histogram("score", Tier.MEMORY)
+    histogram = door.rig.stats.all_answers()["score", "default", Tier.MEMORY]
     assert door.counts == {"score/a:p": 3}
     assert histogram.count == 3
     assert 0 < histogram.total_s < 1

@@ -12,11 +12,11 @@ from prometheus_client.openmetrics import parser as openmetrics_parser
 from prometheus_client.parser import text_string_to_metric_families
 
 from edge.app import Edge
-from edge.metrics import COUNTERS, PEAKS, SUMS, registry_of
-from edge.snapshot import Durations, Snapshot
-from edge.stats import BUCKETS_S
+from edge.metrics import BUCKETS_S, COUNTERS, PEAKS, SUMS, registry_of
 from precompute import manifest
+from precompute.durations import BOUNDS_S, Durations
 from precompute.settings import Settings
+from precompute.snapshot import Snapshot
 from tests.small_project import write_project
 
 Shown = dict[tuple[str, tuple[tuple[str, str], ...]], float]
@@ -41,14 +41,14 @@ def total(found: Shown, name: str, **labels: str) -> float:
 
 def durations(count: int, total_ns: int = 0) -> Durations:
     """So many, all of them short."""
-    return Durations((count, *([0] * len(BUCKETS_S))), total_ns)
+    return Durations({0: count}, total_ns)
 
 
 def test_durations_are_a_histogram_with_running_buckets() -> None:
     """Each bucket holds those below it; the sum is in seconds; requests are those of all buckets."""
-    counts = (3, 2, *([0] * (len(BUCKETS_S) - 2)), 1)
+    counts = {0: 3, BOUNDS_S.index(BUCKETS_S[1]): 2, len(BOUNDS_S): 1}
 
-    found = shown(Snapshot(answers={("m", "live"): Durations(counts, 1_500_000_000)}))
+    found = shown(Snapshot(answers={("m", "v", "live"): Durations(counts, 1_500_000_000)}))
 
     labels = (("model", "m"), ("tier", "live"))
     name = "nearcast_request_duration_seconds"
@@ -87,7 +87,7 @@ def test_an_edge_alone_is_its_own_node() -> None:
 
 def test_hits_misses_and_errors_are_all_there_is() -> None:
     """Whichever tier answered, each request is one of the three; errors came from no tier."""
-    answers = {("m", tier): durations(10**at) for at, tier in enumerate(TIERS)}
+    answers = {("m", "v", tier): durations(10**at) for at, tier in enumerate(TIERS)}
 
     found = shown(Snapshot(answers=answers, errors={("m", 503): 300_000, ("m", 404): 200_000}))
 
@@ -99,7 +99,7 @@ def test_hits_misses_and_errors_are_all_there_is() -> None:
 
 def test_dashboards_made_for_triton_find_its_names() -> None:
     """With its labels and its units: microseconds, and cached answers apart from those computed."""
-    answers = {("m", "memory"): durations(7, 70_000), ("m", "live"): durations(3, 3_000_000)}
+    answers = {("m", "v", "memory"): durations(7, 70_000), ("m", "v", "live"): durations(3, 3_000_000)}
     computed = {("m", "rows"): 3, ("m", "batches"): 2, ("m", "cpu_ns"): 500_000}
 
     found = shown(Snapshot(answers=answers, computed=computed, errors={("m", 503): 1, ("m", 422): 2}))
@@ -122,7 +122,7 @@ def test_dashboards_made_for_triton_find_its_names() -> None:
 def test_openmetrics_says_the_same_with_units() -> None:
     """What a newer Prometheus asks for; its parser is strict about names, types and units."""
     snapshot = Snapshot(
-        answers={("m", tier): durations(1, 1000) for tier in TIERS},
+        answers={("m", "v", tier): durations(1, 1000) for tier in TIERS},
         errors={("m", 503): 1},
         computed={("m", "rows"): 1},
         peaks={"replica_lag_seconds": float("inf")},

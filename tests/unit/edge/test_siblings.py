@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from edge.siblings import Siblings, Slot, counts_file, knocker, says_ready
-from edge.snapshot import Snapshot
+from precompute.snapshot import Snapshot
 
 
 class Process:
