@@ -33,6 +33,7 @@ from edge.replica import Replica
 from edge.serving import Serving
 from edge.siblings import Siblings, Slot
 from edge.stats import Stats
+from edge.tracing import TracedApp, traced_ladder, traced_lane
 from edge.warmth import Warmth
 from edge.write_back import WriteBack
 from precompute.keys import ORDERS
@@ -40,6 +41,7 @@ from precompute.manifest import Project
 from precompute.predictor import Servable
 from precompute.settings import Settings
 from precompute.snapshot import Snapshot
+from precompute.tracing import Tracing
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +57,9 @@ def now_ms() -> int:
 class Edge:
     """All parts of one edge process; `slot` is its place if it has siblings."""
 
-    def __init__(self, project: Project, settings: Settings, slot: Slot | None = None) -> None:
+    def __init__(
+        self, project: Project, settings: Settings, slot: Slot | None = None, tracing: Tracing | None = None
+    ) -> None:
         timeout_s = settings.redis_timeout_s
         self.settings = settings
         self.stats = Stats()
@@ -72,7 +76,8 @@ class Edge:
         self.write_back = WriteBack(self._writes, max_waiting=settings.max_write_backs)
         self.hot = HotKeys(list(project.models), self._writes, settings.hot_flush_s)
         self.damaged = Damaged(self._writes, now_ms)
-        self.ladder = Ladder(
+        self._tracing = tracing
+        self.ladder = (Ladder if tracing is None else traced_ladder(tracing))(
             self.memory,
             self._replica,
             self.follower.freshness,
@@ -148,7 +153,10 @@ class Edge:
         hits = HitDoor(self.ladder, self.serving, self.stats, self.hot.counter)
         predict = Predict(self.ladder, self.serving, self.stats, self.settings, self.hot.count)
         fetch = Fetch(hits, self.ladder, self.serving, self.stats, predict, self.settings.budget_ms)
-        return lane_protocol(hits.answer, Guard(predict), fetch.begin)
+        app = Guard(predict)
+        if self._tracing is None:
+            return lane_protocol(hits.answer, app, fetch.begin)
+        return traced_lane(lane_protocol(hits.answer, TracedApp(app, self._tracing)))
 
     def application(self) -> ASGIApp:
         """The HTTP doors."""
@@ -162,7 +170,8 @@ class Edge:
             Route("/readyz", self._ready),
             Route("/metrics", MetricsPage(self.totals), methods=["GET", "HEAD"]),
         ]
-        return Guard(Router(routes, redirect_slashes=False))
+        app = Guard(Router(routes, redirect_slashes=False))
+        return app if self._tracing is None else TracedApp(app, self._tracing)
 
     async def _live(self, request: Request) -> Response:
         return JSONResponse({"live": True})

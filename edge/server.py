@@ -6,10 +6,11 @@ import asyncio
 import contextlib
 import gc
 import logging
+import os
 import signal
 import socket
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -23,6 +24,7 @@ from edge.lane_support import lane_is_supported
 from edge.siblings import Slot
 from precompute import manifest
 from precompute.settings import Settings
+from precompute.tracing import Tracing, open_tracing
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +52,7 @@ def run(settings: Settings) -> None:
     """
     project = manifest.load(settings.project)
     with listening.bound(settings.host, settings.port) as listener:
-        uvloop.run(_serve(Edge(project, settings), listener, []))
+        _run_traced(lambda tracing: _serve(Edge(project, settings, tracing=tracing), listener, []))
 
 
 def run_in_slot(settings: Settings, slot: Slot) -> None:
@@ -59,7 +61,16 @@ def run_in_slot(settings: Settings, slot: Slot) -> None:
     with contextlib.ExitStack() as open_ones:
         listeners = [open_ones.enter_context(socket.socket(fileno=number)) for number in slot.listeners]
         own = listeners.pop(slot.number)
-        uvloop.run(_serve(Edge(project, settings, slot), own, listeners))
+        _run_traced(lambda tracing: _serve(Edge(project, settings, slot, tracing), own, listeners))
+
+
+def _run_traced(serve: Callable[[Tracing | None], Coroutine[Any, Any, None]]) -> None:
+    tracing = open_tracing("edge", os.environ)
+    try:
+        uvloop.run(serve(tracing))
+    finally:
+        if tracing is not None:
+            tracing.close()
 
 
 async def _serve(edge: Edge, own: socket.socket, others: Sequence[socket.socket]) -> None:

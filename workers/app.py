@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import signal
 from collections.abc import Iterator
 from types import FrameType
@@ -17,6 +18,7 @@ from precompute import manifest
 from precompute.errors import StoreUnavailable
 from precompute.settings import Settings
 from precompute.store import Store, display_url
+from precompute.tracing import OFF, open_tracing
 from workers.broker import build_app
 from workers.celery_log import quieten
 from workers.exporter import exported, new_registry
@@ -44,10 +46,13 @@ def run_worker(settings: Settings, concurrency: int = 1) -> None:
     check_servers(settings)
     counts = WorkCounts(project.models, concurrency)
     app = build_app(settings)
-    register(app, PerProcess(lambda: open_workplace(settings, project, counts)), settings.job_keep_s)
+    tracing = open_tracing("worker", os.environ) or OFF
+    workplace = PerProcess(lambda: open_workplace(settings, project, counts))
+    register(app, workplace, settings.job_keep_s, tracing)
     registry = new_registry("worker", WorkCollector(counts, list(project.models)))
     with exported(settings, registry), _counted_by(counts):
         _serve(app, settings, concurrency)
+    tracing.close()
 
 
 def check_servers(settings: Settings) -> None:

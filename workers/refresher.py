@@ -12,6 +12,7 @@ Nothing here decides whether an answer is fresh; a refresh that is late or lost 
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -21,6 +22,7 @@ from precompute.errors import StoreUnavailable
 from precompute.manifest import Project
 from precompute.settings import Settings
 from precompute.store import Store
+from precompute.tracing import OFF, open_tracing
 from workers import tallies
 from workers.allowance import Allowance
 from workers.app import check_servers
@@ -171,7 +173,8 @@ def run_refresher(settings: Settings, stop: threading.Event | None = None) -> No
     project = manifest.load(settings.project)
     check_servers(settings)
     store = Store(settings.primary_url, timeout_s=settings.redis_timeout_s)
-    queue = open_queue(settings)
+    tracing = open_tracing("refresher", os.environ) or OFF
+    queue = open_queue(settings, tracing)
     refresher = Refresher(store, project, queue, settings)
     refresher.join()
     with exported(settings, new_registry("refresher", RefreshCollector(refresher.counts))):
@@ -179,6 +182,7 @@ def run_refresher(settings: Settings, stop: threading.Event | None = None) -> No
         _follow(refresher, stop)
     refresher.leave()
     queue.close()
+    tracing.close()
     store.close()
     log.info("stopped")
 

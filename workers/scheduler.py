@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -18,6 +19,7 @@ from precompute.keys import HEARTBEAT
 from precompute.manifest import Project
 from precompute.settings import Settings
 from precompute.store import Store
+from precompute.tracing import OFF, open_tracing
 from workers.allowance import Allowance
 from workers.app import check_servers
 from workers.chunks import now_ms
@@ -61,7 +63,8 @@ def run_scheduler(settings: Settings, stop: threading.Event | None = None) -> No
     project = manifest.load(settings.project)
     check_servers(settings)
     store = Store(settings.primary_url, timeout_s=settings.redis_timeout_s)
-    queue = open_queue(settings)
+    tracing = open_tracing("scheduler", os.environ) or OFF
+    queue = open_queue(settings, tracing)
     contender = Contender(Lease(store, LEASE, int(settings.lease_ttl_s * 1000)), settings.lease_ttl_s)
     jobs = Jobs(store, project, queue, chunk_keys=settings.chunk_keys, keep_s=settings.job_keep_s)
     broker = Store(settings.queue_url, timeout_s=settings.redis_timeout_s)
@@ -83,6 +86,7 @@ def run_scheduler(settings: Settings, stop: threading.Event | None = None) -> No
     scheduler.shutdown()
     contender.stop()
     queue.close()
+    tracing.close()
     broker.close()
     store.close()
     log.info("stopped")

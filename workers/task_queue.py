@@ -13,6 +13,7 @@ from precompute.errors import StoreUnavailable
 from precompute.schedules import Priority
 from precompute.settings import Settings
 from precompute.store import Store, checked
+from precompute.tracing import OFF, Tracing
 from workers.broker import build_app
 from workers.messages import PRECOMPUTE_TASK, QUEUE_OF, REFRESH_QUEUE, REFRESH_TASK, SENT_MS
 
@@ -42,9 +43,10 @@ class RefreshQueue(Protocol):
 class CeleryQueue:
     """Tasks for Celery workers, in Redis; both kinds of queue."""
 
-    def __init__(self, app: Celery, broker: Store) -> None:
+    def __init__(self, app: Celery, broker: Store, tracing: Tracing = OFF) -> None:
         self._app = app
         self._broker = broker
+        self._tracing = tracing
 
     def precompute_chunk(
         self, job_id: str, number: int, *, priority: Priority = "normal", fence: int | None = None
@@ -72,12 +74,14 @@ class CeleryQueue:
         self._broker.close()
 
     def _send(self, task: str, *args: object, queue: str) -> None:
-        try:
-            self._app.send_task(task, args=args, queue=queue, headers={SENT_MS: time.time_ns() // 1_000_000})
-        except OperationalError as error:
-            raise StoreUnavailable(f"the task queue is unavailable: {error}") from error
+        with self._tracing.span(f"send {task}", "producer", nearcast_queue=queue):
+            headers = {SENT_MS: time.time_ns() // 1_000_000, **self._tracing.headers()}
+            try:
+                self._app.send_task(task, args=args, queue=queue, headers=headers)
+            except OperationalError as error:
+                raise StoreUnavailable(f"the task queue is unavailable: {error}") from error
 
 
-def open_queue(settings: Settings) -> CeleryQueue:
+def open_queue(settings: Settings, tracing: Tracing = OFF) -> CeleryQueue:
     """The queue that the settings name."""
-    return CeleryQueue(build_app(settings), Store(settings.queue_url, timeout_s=settings.redis_timeout_s))
+    return CeleryQueue(build_app(settings), Store(settings.queue_url, timeout_s=settings.redis_timeout_s), tracing)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from typing import Self
 
-from celery import Celery
+from celery import Celery, Task
 
 from precompute.errors import TransientError
+from precompute.tracing import CONTEXT, OFF, Span, Tracing
 from workers.chunks import compute_chunk, now_ms
 from workers.fencing import FenceGuard
 from workers.job_store import JobStore
@@ -22,24 +24,34 @@ from workers.workplace import Workplace
 log = logging.getLogger(__name__)
 
 
-def register(app: Celery, workplace: Callable[[], Workplace], job_keep_s: float) -> None:
+def register(app: Celery, workplace: Callable[[], Workplace], job_keep_s: float, tracing: Tracing = OFF) -> None:
     """Makes the tasks known to a worker; `workplace` gives the process that runs one what it needs."""
     guard = FenceGuard()
 
-    def precompute_chunk(job_id: str, number: int, fence: int | None = None) -> None:
+    def traced(task: Task, **attributes: str | int) -> AbstractContextManager[Span]:
+        sent_with = {name: text for name in CONTEXT if (text := task.request.get(name))}
+        return tracing.span(f"take {task.name}", "consumer", sent_with, **attributes)
+
+    def precompute_chunk(task: Task, job_id: str, number: int, fence: int | None = None) -> None:
         place = workplace()
-        with _Taken(place.counts, "precompute", f"chunk {number} of job {job_id}") as taken:
+        with (
+            traced(task, nearcast_job=job_id, nearcast_chunk=number),
+            _Taken(place.counts, "precompute", f"chunk {number} of job {job_id}") as taken,
+        ):
             admitted, _ = retrying(lambda: guard.admits(place.store, fence))
             if not admitted or not compute_chunk(place, JobStore(place.store, job_keep_s), job_id, number):
                 taken.outcome = "repeated"
 
-    def refresh(model: str, keys: list[str], changed_ms: Sequence[int] = ()) -> None:
+    def refresh(task: Task, model: str, keys: list[str], changed_ms: Sequence[int] = ()) -> None:
         place = workplace()
-        with _Taken(place.counts, "refresh", f"{len(keys)} keys of {model}"):
+        with (
+            traced(task, nearcast_model=model, nearcast_keys=len(keys)),
+            _Taken(place.counts, "refresh", f"{len(keys)} keys of {model}"),
+        ):
             refresh_keys(place, model, keys, changed_ms)
 
-    app.task(name=PRECOMPUTE_TASK)(precompute_chunk)
-    app.task(name=REFRESH_TASK)(refresh)
+    app.task(name=PRECOMPUTE_TASK, bind=True)(precompute_chunk)
+    app.task(name=REFRESH_TASK, bind=True)(refresh)
 
 
 class _Taken:
