@@ -7,7 +7,7 @@ happens once in four billion. Names kept as such would take as much room as half
 
 from __future__ import annotations
 
-import numpy as np
+import mmap
 
 _LOW = 0xFFFFFFFF
 
@@ -18,8 +18,12 @@ class Ghosts:
     def __init__(self, most: int) -> None:
         slots = 1 << max(1, most - 1).bit_length()
         self._mask = slots - 1
-        # By numpy, so that a slot takes memory from when it is first used.
-        self._marks = np.zeros(slots, np.uint64).data
+        # Mapped, so that a slot takes memory from when it is first used; and four kilobytes then, because clearing
+        # a huge page holds up everybody for some milliseconds.
+        table = mmap.mmap(-1, 8 * slots)
+        if hasattr(mmap, "MADV_NOHUGEPAGE"):
+            table.madvise(mmap.MADV_NOHUGEPAGE)
+        self._marks = memoryview(table).cast("Q")
         self._count = 0
 
     def add(self, name: str) -> None:

@@ -113,7 +113,7 @@ async def _run(server: _Server, edge: Edge, own: socket.socket, others: Sequence
             await serving
             return  # Told to stop before there was anything to serve.
         await starting
-        _keep_what_is_there()
+        keep_what_is_there()
         if edge.siblings is None:
             log.info("listening on %s", listening.url(own))
         await serving
@@ -143,7 +143,7 @@ async def _connect(server: _Server, connection: socket.socket) -> None:
     await asyncio.get_running_loop().connect_accepted_socket(protocol, connection)
 
 
-def _keep_what_is_there() -> None:
+def keep_what_is_there() -> None:
     """Code, models and what memory was warmed with stay: a full collection need not look at them again.
 
     With the code alone it held up the loop for 20 ms, now and then.

@@ -12,7 +12,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.bench import latency, node, processes
+from tests.bench import latency, million, node, processes
 from tests.bench.chart import bars
 from tests.bench.contest import Contest
 from tests.bench.figures import Figures
@@ -57,7 +57,9 @@ def main() -> int:
         latency.mixed(world, figures, seconds=options.seconds, runs=options.runs)
         node.cold_callers(world, figures)
         node.warm_start(world, figures)
+        million.pauses(world, figures)
         processes.two_processes(world, figures, seconds=options.seconds, runs=options.runs)
+    million.hits(figures, seconds=options.seconds, runs=options.runs)
     if options.json:
         figures.write(options.json)
     options.svg.write_text(bars("Requests per second on one core, 32 connections", _groups(contest)))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 from precompute.entry import decode, identity
 from precompute.keys import entry_key, hot_key
@@ -35,30 +37,31 @@ def cold_callers(world: World, figures: Figures) -> None:
 
 def warm_start(world: World, figures: Figures) -> None:
     """From the command to being ready, with the shelf as hot keys; and what they take of memory then."""
-    hot = world.shelf
+    with world.edge(warm_keys=1) as edge:
+        empty = edge.rss_bytes()
+    with warmed(world, world.shelf) as edge:
+        count = _entries(edge)
+        figures.add(Row(work=f"start to ready, {count:,} hot keys", figure=edge.ready_after_s, unit="s", at_most=5.0))
+        each = (edge.rss_bytes() - empty) / count
+    name = world.shelf[0]
+    value = world.store.call("GET", entry_key("score", 1, name))
+    body = decode(value, identity("score", 1, "default", name)).body
+    note = f"{len(name)}-byte key, {len(body)}-byte body"
+    figures.add(Row(work="memory of an entry", figure=each, unit="bytes", at_most=600, note=note))
+
+
+@contextmanager
+def warmed(world: World, hot: Sequence[str]) -> Iterator[EdgeUnderTest]:
+    """An edge that begins with the entries of these keys in memory."""
     for at in range(0, len(hot), _SLICE):
         pairs = [text for n, name in enumerate(hot[at : at + _SLICE]) for text in (len(hot) - at - n, name)]
         world.store.call("ZADD", hot_key("score"), *pairs)
     world.replicate()
     try:
-        with world.edge(warm_keys=1) as edge:
-            empty = edge.rss_bytes()
         with world.edge(warm_keys=len(hot), memory_max_bytes=1 << 30) as edge:
-            figures.add(
-                Row(
-                    work=f"start to ready, {_entries(edge):,} hot keys",
-                    figure=edge.ready_after_s,
-                    unit="s",
-                    at_most=5.0,
-                )
-            )
-            each = (edge.rss_bytes() - empty) / _entries(edge)
+            yield edge
     finally:
         world.store.call("DEL", hot_key("score"))
-    value = world.store.call("GET", entry_key("score", 1, hot[0]))
-    body = decode(value, identity("score", 1, "default", hot[0])).body
-    note = f"{len(hot[0])}-byte key, {len(body)}-byte body"
-    figures.add(Row(work="memory of an entry", figure=each, unit="bytes", at_most=600, note=note))
 
 
 def _entries(edge: EdgeUnderTest) -> int:

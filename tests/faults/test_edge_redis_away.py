@@ -170,6 +170,7 @@ def test_an_edge_does_without_the_primary(tmp_path: Path) -> None:
             wait_until(lambda: not edge.get("/readyz").json()["primary_connected"])
 
             remembered, computed = edge.get(REMEMBERED), edge.get(COMPUTED)
+            edge.wait_for_metric("nearcast_write_backs_dropped_total", 1)
             dropped = edge.metric("nearcast_write_backs_dropped_total")
             ready = edge.get("/readyz")
 

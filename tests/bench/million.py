@@ -1,0 +1,125 @@
+"""A million entries in one process: whether anything holds up the loop, and whether hits are as fast as with few."""
+
+from __future__ import annotations
+
+import random
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from deploy.bench.generator import Generator
+from edge.edition import Editions
+from edge.held import Held
+from edge.memory import Memory
+from edge.server import keep_what_is_there
+from precompute.entry import header, identity, tail
+from precompute.freshness import Freshness
+from precompute.keys import ORDERS, entry_key
+from precompute.updates import AsOf
+from tests.bench.figures import Figures, Row
+from tests.bench.latency import CONNECTIONS, on_load_core
+from tests.bench.node import warmed
+from tests.bench.world import World, requests, targets
+
+MILLION, FEW = 1_000_000, 10_000
+#: Requests are spread over so many of the entries; more would be the generator's memory that is measured.
+_ASKED = 200_000
+_RATE_PER_S = 20_000.0
+#: Replacing, evicting and hitting goes on for so long once it is full.
+_FURTHER = 500_000
+
+
+def pauses(world: World, figures: Figures) -> None:
+    """The dearest single step of the memory tier, by the processor's clock: growing to a million, and staying there."""
+    keep_what_is_there()
+    filling = _Filling(world)
+    room = filling.grow()
+    # As many bytes as there are now: from here on each new entry throws one out.
+    filling.memory.max_bytes = room
+    filling.churn()
+    figures.add(
+        Row(
+            work=f"longest step of memory, {len(filling.memory):,} entries",
+            figure=filling.longest_ms,
+            unit="ms",
+            at_most=1.0,
+            note="puts, replacements, evictions and hits; collections included",
+        )
+    )
+
+
+class _Filling:
+    """Entries of the world's model, one after the other."""
+
+    def __init__(self, world: World) -> None:
+        self.memory: Memory[Held] = Memory(1 << 31)
+        self.longest_ms = 0.0
+        self._model = world.project.model("score")
+        self._edition = Editions(Freshness([*world.project.views, ORDERS])).of(world.predictor().servable)
+        as_of = AsOf(1, (1 << 60, 0))
+        self._head, self._tail = header(as_of, 1), b'"outputs":{"y":0.25}' + tail(as_of, 1)
+
+    def grow(self) -> int:
+        """To a million."""
+        for number in range(MILLION):
+            self._step(partial(self._put, number))
+        return self.memory.bytes
+
+    def churn(self) -> None:
+        """New entries, old ones anew, and hits."""
+        chance = random.Random(0)
+        for number in range(MILLION, MILLION + _FURTHER):
+            known = chance.randrange(MILLION)
+            self._step(partial(self._put, number))
+            self._step(partial(self._put, known))
+            self._step(partial(self.memory.get, entry_key("score", 1, _name(known))))
+
+    def _put(self, number: int) -> None:
+        name = _name(number)
+        body = identity("score", 1, "default", name) + self._tail
+        self.memory.put(entry_key("score", 1, name), self._edition.hold(self._model.parse_key(name), self._head, body))
+
+    def _step(self, work: Callable[[], object]) -> None:
+        # Others use the machine: what counts is how long we were busy, not how long it was until we went on.
+        began_ns = time.thread_time_ns()
+        work()
+        self.longest_ms = max(self.longest_ms, (time.thread_time_ns() - began_ns) / 1e6)
+
+
+def _name(number: int) -> str:
+    return f"user-{number:07d}-of-a-bench-here"
+
+
+def hits(figures: Figures, *, seconds: float, runs: int) -> None:
+    """p99 of hits among a million entries against that among ten thousand, at one rate."""
+    with (
+        tempfile.TemporaryDirectory(prefix="nearcast-million-") as directory,
+        World.make(Path(directory), hot=10, shelf=MILLION, cold=10) as world,
+    ):
+        few, many = (_p99_ms(world, count, seconds, runs) for count in (FEW, MILLION))
+    work = f"memory hit among {MILLION:,} entries, open loop"
+    figures.add(
+        Row(
+            work=work,
+            figure=many,
+            unit="ms p99",
+            anchor=f"among {FEW:,}",
+            ratio=many / few,
+            at_most=1.3,
+            note=f"{_RATE_PER_S:,.0f}/s",
+        )
+    )
+
+
+def _p99_ms(world: World, count: int, seconds: float, runs: int) -> float:
+    names = world.shelf[:count]
+    asked = random.Random(0).choices(names, k=_ASKED)
+    with warmed(world, names) as edge, on_load_core():
+        generator = Generator("127.0.0.1", edge.running.port, requests(targets(asked)), CONNECTIONS)
+        generator.closed_loop(1.0)
+        found = [generator.open_loop(seconds, _RATE_PER_S) for _ in range(runs)]
+        assert all(outcome.tiers.keys() == {"memory"} for outcome in found), [outcome.tiers for outcome in found]
+    return statistics.median(outcome.ms(0.99)[0] for outcome in found)
