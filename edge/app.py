@@ -34,6 +34,7 @@ from edge.serving import Serving
 from edge.siblings import Siblings, Slot
 from edge.stats import Stats
 from edge.tracing import TracedApp, traced_ladder, traced_lane
+from edge.view_times import ViewTimes
 from edge.warmth import Warmth
 from edge.write_back import WriteBack
 from precompute.keys import ORDERS
@@ -72,7 +73,14 @@ class Edge:
         # Model files are large: whatever stood behind one would have to wait for it.
         self._files = Link(settings.read_url, timeout_s=max(timeout_s, FILE_TIMEOUT_S), name="nearcast-edge-load")
         self.serving = Serving(project, self._replica, Replica(self._files), self._switched)
-        self.follower = Follower(self._logs, [*project.views, ORDERS], self.serving.look, watch=self._reads)
+        self.view_times = ViewTimes(project.views.values())
+        self.follower = Follower(
+            self._logs,
+            [*project.views, ORDERS],
+            self.serving.look,
+            watch=self._reads,
+            on_records=self.view_times.read,
+        )
         self.write_back = WriteBack(self._writes, max_waiting=settings.max_write_backs)
         self.hot = HotKeys(list(project.models), self._writes, settings.hot_flush_s)
         self.damaged = Damaged(self._writes, now_ms)
@@ -162,13 +170,14 @@ class Edge:
         """The HTTP doors."""
         why = Why(self.ladder, self.serving, self._replica, self.follower.freshness, self.follower.lag_s, now_ms)
         predict = Predict(self.ladder, self.serving, self.stats, self.settings, self.hot.count)
+        metrics = MetricsPage(self.totals, list(self.serving.project.views.values()))
         routes = [
             Route(PREFIX + "{rest:path}", predict, methods=["GET", "HEAD", "POST"]),
             Route(INVALIDATE, Invalidate(self.serving.project, self._writes, self.settings, now_ms), methods=["POST"]),
             Route(WHY + "{rest:path}", why, methods=["GET"]),
             Route("/livez", self._live),
             Route("/readyz", self._ready),
-            Route("/metrics", MetricsPage(self.totals), methods=["GET", "HEAD"]),
+            Route("/metrics", metrics, methods=["GET", "HEAD"]),
         ]
         app = Guard(Router(routes, redirect_slashes=False))
         return app if self._tracing is None else TracedApp(app, self._tracing)

@@ -23,6 +23,7 @@ def census(edge: Edge) -> Snapshot:
         errors=dict(stats.errors),
         of_which=_of_which(stats),
         computed={(m, what): getattr(work, what) for m, work in edge.live.work.items() for what in _COMPUTED},
+        views=edge.view_times.counts(),
         timings={"age": stats.ages.taken(), "update_to_stale": edge.follower.delays.taken()},
         counters=_counters(edge),
         sums=_sums(edge),

@@ -11,14 +11,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from edge.lag import Lag
 from edge.link import Link
 from precompute.durations import Histogram
 from precompute.errors import NearcastError
 from precompute.freshness import Freshness
-from precompute.keys import HEARTBEAT, REGISTRY_LOG
+from precompute.keys import HEARTBEAT, REGISTRY_LOG, log_key
 from precompute.log_reading import LogReading
 from precompute.updates import HISTORY, Command, Reply, change_id, milliseconds, parse_epoch
 
@@ -39,14 +39,28 @@ class Follower:
     """Keeps one `Freshness` up to date from one replica."""
 
     def __init__(
-        self, link: Link, views: list[str], on_registry: Callable[[], None], *, watch: Link | None = None
+        self,
+        link: Link,
+        views: list[str],
+        on_registry: Callable[[], None],
+        *,
+        watch: Link | None = None,
+        on_records: Callable[[str, Sequence[Reply], int], None] = lambda view, records, wall_ms: None,
     ) -> None:
-        """`link` is the follower's own; `watch` another one to the same server, shared with whoever does not wait."""
+        """Follows nothing yet.
+
+        Args:
+            link: the follower's own.
+            watch: another one to the same server, shared with whoever does not wait.
+            on_records: told of new records of a view's log, once they are known, and of the time by our clock.
+        """
         self.freshness = Freshness(views)
         self.reading = LogReading(self.freshness, [REGISTRY_LOG])
         self.lag = Lag()
         #: From a change to the end of its validity here, by the primary's clock and ours; first and last of each read.
         self.delays = Histogram()
+        self._on_records = on_records
+        self._view_of = {log_key(view).encode(): view for view in views}
         self._link = link
         self._watched = watch
         self._on_registry = on_registry
@@ -140,6 +154,7 @@ class Follower:
         for log_name, records in news or ():
             if log_name == _NO_CHANGES:
                 continue
+            self._on_records(self._view_of[log_name], records, wall_ms)
             for stream_id, _ in {0: records[0], len(records) - 1: records[-1]}.values():
                 self.delays.observe(max(0, wall_ms - milliseconds(change_id(stream_id))) / 1000)
 

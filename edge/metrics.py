@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import Metric
@@ -12,8 +12,10 @@ from starlette.types import Receive, Scope, Send
 
 from edge.api.wire import header, send_response
 from edge.triton_metrics import TritonCollector, errors_by_model
-from precompute.metrics import BuildInfo, counter, counters, gauge, histograms
+from precompute.durations import Durations
+from precompute.metrics import BuildInfo, counter, counters, gauge, gauges, histograms
 from precompute.snapshot import Snapshot
+from precompute.views import View
 
 #: Upper bounds of the latency buckets in seconds: from 50 µs, doubling or less; each is one of `durations.BOUNDS_S`.
 BUCKETS_S = (
@@ -21,6 +23,23 @@ BUCKETS_S = (
     0.015, 0.02, 0.03, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0,
 )  # fmt: skip
 
+#: From a moment to a month; each is one of `durations.BOUNDS_S`.
+AGE_BUCKETS_S = (
+    0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0, 10_000.0, 30_000.0, 100_000.0, 300_000.0,
+)  # fmt: skip
+DELAY_BUCKETS_S = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 100.0)
+#: What `Snapshot.timings` hold.
+TIMINGS = {
+    "age": ("Age of answers that were there already; one for each millisecond with any.", AGE_BUCKETS_S),
+    "update_to_stale": ("From a change to the end of what was made before; first and last of a read.", DELAY_BUCKETS_S),
+}
+#: Under these names.
+_SHOWN_AS = {"age": "prediction_age", "update_to_stale": "update_to_stale"}
+#: What `Snapshot.views` hold.
+VIEWS = {
+    "updates": "Changes read, of views with an SLA; by each process.",
+    "updates_within_sla": "Of these, those known within the SLA.",
+}
 COUNTERS = {
     "not_modified": "Answers that the client had already (304).",
     "replica_failures": "Reads of the replica that failed.",
@@ -68,8 +87,9 @@ RESULTS = {"memory": "hit", "replica": "hit", "stale": "hit", "live": "miss", "d
 class SnapshotCollector(Collector):
     """Shows one snapshot."""
 
-    def __init__(self, snapshot: Snapshot) -> None:
+    def __init__(self, snapshot: Snapshot, views: Sequence[View] = ()) -> None:
         self._snapshot = snapshot
+        self._views = views
 
     def collect(self) -> Iterator[Metric]:
         """All metric families."""
@@ -77,6 +97,8 @@ class SnapshotCollector(Collector):
         yield self._requests()
         yield self._durations()
         yield self._errors()
+        yield from self._timings()
+        yield from self._views_in_time()
         for name, text in COUNTERS.items():
             yield counter(name, text, snapshot.counters.get(name, 0))
         for kind, values in ((SUMS, snapshot.sums), (PEAKS, snapshot.peaks)):
@@ -100,6 +122,30 @@ class SnapshotCollector(Collector):
             family.add_metric(labels, list(zip(bounds, running, strict=True)), durations.total_ns / 1e9)
         return family
 
+    def _timings(self) -> Iterator[Metric]:
+        for name, (text, bounds_s) in TIMINGS.items():
+            durations = self._snapshot.timings.get(name, Durations())
+            family = histograms(f"{_SHOWN_AS[name]}_seconds", text)
+            running = map(float, durations.up_to(bounds_s))
+            buckets = list(zip((*map(str, bounds_s), "+Inf"), running, strict=True))
+            family.add_metric((), buckets, durations.total_ns / 1e9)
+            yield family
+
+    def _views_in_time(self) -> Iterator[Metric]:
+        for name, text in VIEWS.items():
+            family = counters(f"view_{name}", text, "view")
+            for (of, what), count in self._snapshot.views.items():
+                if what == name:
+                    family.add_metric((of,), count)
+            yield family
+        sla = gauges("view_sla_seconds", "How soon after a change nothing older may be given as fresh.", "view")
+        objective = gauges("view_objective_ratio", "Share of the changes for which that shall be so.", "view")
+        for view in self._views:
+            if view.sla_s is not None:
+                sla.add_metric((view.name,), view.sla_s)
+                objective.add_metric((view.name,), view.objective)
+        yield from (sla, objective)
+
     def _errors(self) -> Metric:
         family = counters("errors", "Keys not answered, by status.", "model", "status")
         for (model, status), count in self._snapshot.errors.items():
@@ -110,20 +156,21 @@ class SnapshotCollector(Collector):
 class MetricsPage:
     """`/metrics`, in the form that is asked for: OpenMetrics, or Prometheus' own."""
 
-    def __init__(self, totals: Callable[[], Awaitable[Snapshot]]) -> None:
+    def __init__(self, totals: Callable[[], Awaitable[Snapshot]], views: Sequence[View]) -> None:
         self._totals = totals
+        self._views = views
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers with everything."""
         encode, content_type = choose_encoder((header(scope, b"accept") or b"").decode("latin-1"))
-        body = encode(registry_of(await self._totals()))
+        body = encode(registry_of(await self._totals(), self._views))
         headers = [(b"content-type", content_type.encode()), (b"cache-control", b"no-store"), (b"vary", b"accept")]
         await send_response(send, 200, headers, body, head=scope["method"] == "HEAD")
 
 
-def registry_of(snapshot: Snapshot) -> CollectorRegistry:
-    """Everything that an edge shows."""
+def registry_of(snapshot: Snapshot, views: Sequence[View] = ()) -> CollectorRegistry:
+    """Everything that an edge of a project with these views shows."""
     registry = CollectorRegistry(auto_describe=False)
-    for collector in (BuildInfo("edge"), SnapshotCollector(snapshot), TritonCollector(snapshot)):
+    for collector in (BuildInfo("edge"), SnapshotCollector(snapshot, views), TritonCollector(snapshot)):
         registry.register(collector)
     return registry

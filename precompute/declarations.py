@@ -95,12 +95,15 @@ class ViewTable(_Table):
     entity: str = ""
     max_age_s: _Positive | None = None
     max_skew_s: _NotNegative = 300.0
+    sla_s: _Positive | None = None
+    objective: Annotated[float, Field(gt=0, lt=1)] = 0.99
     fields: dict[_Name, Annotated[FieldTable, BeforeValidator(_long_form)]] = Field(min_length=1, max_length=4096)
 
     def build(self, name: str) -> views.View:
         """The view as the rest of the code sees it."""
         fields = tuple(table.build(field) for field, table in self.fields.items())
-        return views.View(name, self.entity or name, fields, self.max_age_s, self.max_skew_s)
+        named = self.entity or name
+        return views.View(name, named, fields, self.max_age_s, self.max_skew_s, self.sla_s, self.objective)
 
 
 class ContextTable(_Table):

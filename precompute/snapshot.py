@@ -36,6 +36,7 @@ class Snapshot:
         errors: counts by model and HTTP status.
         of_which: counts by model and what: `not_modified`, which are among the answers, and `shed`, among the errors.
         computed: what was computed on demand, by model and what: `rows`, `batches` and `cpu_ns`.
+        views: counts by view and what: `updates`, and of these `updates_within_sla`.
         timings: other durations by name.
         counters: what else only grows, by name.
         sums: what is there now and adds up, such as bytes; by name.
@@ -46,6 +47,7 @@ class Snapshot:
     errors: Mapping[tuple[str, int], int] = field(default_factory=dict)
     of_which: Mapping[tuple[str, str], int] = field(default_factory=dict)
     computed: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    views: Mapping[tuple[str, str], int] = field(default_factory=dict)
     timings: Mapping[str, Durations] = field(default_factory=dict)
     counters: Mapping[str, int] = field(default_factory=dict)
     sums: Mapping[str, int] = field(default_factory=dict)
@@ -58,6 +60,7 @@ class Snapshot:
             errors=_merged(self.errors, other.errors, int.__add__),
             of_which=_merged(self.of_which, other.of_which, int.__add__),
             computed=_merged(self.computed, other.computed, int.__add__),
+            views=_merged(self.views, other.views, int.__add__),
             timings=_merged(self.timings, other.timings, Durations.merge),
             counters=_merged(self.counters, other.counters, int.__add__),
             sums=_merged(self.sums, other.sums, int.__add__),
@@ -75,6 +78,7 @@ class Snapshot:
             errors=_more(self.errors, before.errors),
             of_which=_more(self.of_which, before.of_which),
             computed=_more(self.computed, before.computed),
+            views=_more(self.views, before.views),
             timings=_after(self.timings, before.timings),
             counters=_more(self.counters, before.counters),
             peaks=self.peaks,

@@ -78,6 +78,10 @@ class View:
     max_age_s: float | None = None
     #: How far an event may lie ahead of the clock of whoever puts it; a row from the future outdates all that come.
     max_skew_s: float = 300.0
+    #: How soon after a change nothing made from the row before may be given as fresh any more; None if nobody cares.
+    sla_s: float | None = None
+    #: Share of the changes for which that shall be so.
+    objective: float = 0.99
 
     def field(self, name: str) -> Field | None:
         """The field of that name, if there is one."""

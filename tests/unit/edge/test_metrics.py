@@ -12,11 +12,22 @@ from prometheus_client.openmetrics import parser as openmetrics_parser
 from prometheus_client.parser import text_string_to_metric_families
 
 from edge.app import Edge
-from edge.metrics import BUCKETS_S, COUNTERS, PEAKS, SUMS, registry_of
+from edge.metrics import (
+    AGE_BUCKETS_S,
+    BUCKETS_S,
+    COUNTERS,
+    DELAY_BUCKETS_S,
+    PEAKS,
+    SUMS,
+    TIMINGS,
+    VIEWS,
+    registry_of,
+)
 from precompute import manifest
-from precompute.durations import BOUNDS_S, Durations
+from precompute.durations import BOUNDS_S, Durations, Histogram
 from precompute.settings import Settings
 from precompute.snapshot import Snapshot
+from precompute.views import View
 from tests.small_project import write_project
 
 Shown = dict[tuple[str, tuple[tuple[str, str], ...]], float]
@@ -76,6 +87,8 @@ def test_whatever_an_edge_counts_is_shown(tmp_path: Path) -> None:
     assert set(taken.counters) == set(COUNTERS)
     assert set(taken.sums) == set(SUMS) - {"processes_silent"}
     assert set(taken.peaks) == set(PEAKS)
+    assert set(taken.timings) == set(TIMINGS)
+    assert {what for _, what in taken.views} <= set(VIEWS)
 
 
 def test_an_edge_alone_is_its_own_node() -> None:
@@ -135,3 +148,36 @@ def test_openmetrics_says_the_same_with_units() -> None:
     units = {family.name: family.unit for family in families}
     assert units["nearcast_request_duration_seconds"] == units["nearcast_replica_lag_seconds"] == "seconds"
     assert units["nearcast_memory_bytes"] == "bytes"
+
+
+def test_ages_and_delays_are_histograms_of_their_own() -> None:
+    """Their bounds are sums of the finer ones, exactly."""
+    ages, delays = Histogram(), Histogram()
+    for age_s in (0.05, 4.0, 1e6):
+        ages.observe(age_s)
+    delays.observe(0.003)
+
+    found = shown(Snapshot(timings={"age": ages.taken(), "update_to_stale": delays.taken()}))
+
+    assert found["nearcast_prediction_age_seconds_bucket", (("le", "0.1"),)] == 1
+    assert found["nearcast_prediction_age_seconds_bucket", (("le", "5.0"),)] == 2
+    assert found["nearcast_prediction_age_seconds_count", ()] == 3
+    assert found["nearcast_update_to_stale_seconds_bucket", (("le", "0.002"),)] == 0
+    assert found["nearcast_update_to_stale_seconds_bucket", (("le", "0.005"),)] == 1
+    assert set(AGE_BUCKETS_S) | set(DELAY_BUCKETS_S) <= set(BOUNDS_S)
+
+
+def test_views_with_an_sla_show_how_many_changes_came_in_time() -> None:
+    """And what that is; what each view has promised lets an alert say how fast its budget burns."""
+    views = [View("weather", "airport", (), sla_s=2.0, objective=0.999), View("plane", "plane", ())]
+    counts = {("weather", "updates"): 10, ("weather", "updates_within_sla"): 9}
+
+    registry = registry_of(Snapshot(views=counts), views)
+
+    found = by_name(text_string_to_metric_families(generate_latest(registry).decode()))
+    assert {name: value for (name, has), value in found.items() if name.startswith("nearcast_view_")} == {
+        "nearcast_view_updates_total": 10,
+        "nearcast_view_updates_within_sla_total": 9,
+        "nearcast_view_sla_seconds": 2,
+        "nearcast_view_objective_ratio": 0.999,
+    }

@@ -20,6 +20,8 @@ name = "flights"
 entity = "airport"
 max_age_s = 7200
 max_skew_s = 5
+sla_s = 2
+objective = 0.999
 [views.weather.fields]
 temp  = { type = "float32", missing = "nan" }
 wind  = { type = "float32", default = 0 }
@@ -94,6 +96,7 @@ def test_a_view_is_what_was_declared(project: Project) -> None:
     weather = project.view("weather")
 
     assert (weather.entity, weather.max_age_s, weather.max_skew_s) == ("airport", 7200, 5)
+    assert (weather.sla_s, weather.objective) == (2, 0.999)
     assert weather.fields == (
         Field("temp", "float32", (), Missing.NAN),
         Field("wind", "float32", (), Missing.DEFAULT, 0.0),

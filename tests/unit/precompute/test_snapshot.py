@@ -22,6 +22,7 @@ SNAPSHOTS = st.builds(
     errors=st.dictionaries(st.tuples(NAMES, st.sampled_from([404, 503])), COUNTS, max_size=4),
     computed=st.dictionaries(st.tuples(NAMES, NAMES), COUNTS, max_size=4),
     of_which=st.dictionaries(st.tuples(NAMES, NAMES), COUNTS, max_size=4),
+    views=st.dictionaries(st.tuples(NAMES, NAMES), COUNTS, max_size=4),
     timings=st.dictionaries(NAMES, DURATIONS, max_size=2),
     counters=st.dictionaries(NAMES, COUNTS),
     sums=st.dictionaries(NAMES, st.integers(-1, 2**53)),
