@@ -19,6 +19,7 @@ from edge.api.predict import PREFIX, Predict
 from edge.api.why import WHY, Why
 from edge.census import census
 from edge.damaged import Damaged
+from edge.dashboard.page import Page
 from edge.fetch import Fetch
 from edge.follower import BLOCK_MS, Follower
 from edge.held import Held
@@ -178,6 +179,7 @@ class Edge:
             Route("/livez", self._live),
             Route("/readyz", self._ready),
             Route("/metrics", metrics, methods=["GET", "HEAD"]),
+            *Page().routes(),
         ]
         app = Guard(Router(routes, redirect_slashes=False))
         return app if self._tracing is None else TracedApp(app, self._tracing)

@@ -1,0 +1,110 @@
+// Is all well? If not, what is wrong, in words, worst first. Decides only; shows nothing.
+
+import { ago, many, number, percent, rate, seconds } from "./format.js";
+import { latest, recent, sum } from "./series.js";
+import { TIERS } from "./charts.js";
+
+/** One bad minute spends as much as a month allows in hours: the first is seen, the second wakes people. */
+const ERRORS_SEEN = 0.001;
+const ERRORS_BAD = 0.01;
+/** Half of what a model's policy allows unless it says otherwise (`max_lag_s`). */
+const LAG_SEEN_S = 5;
+/** Above 1 the budget will not last; at 14.4 a month's budget is gone in two days. */
+const BURN_SEEN = 1;
+const BURN_BAD = 14.4;
+/** A queue whose head waits for that long is not being worked on. */
+const QUEUE_STUCK_S = 60;
+
+const BUCKETS_OF_A_MINUTE = (document) => Math.max(1, Math.round(60 / document.step_s));
+
+const CHECKS = [audit, nodes, errors, breakers, views, lag, workers, leader, queues, jobs];
+const RANK = { bad: 0, warn: 1 };
+
+/** The state (`ok`, `warn`, `bad`), the one line, what else to know, and each problem with where to look. */
+export function judge(document) {
+  const problems = CHECKS.flatMap((check) => check(document)).sort((a, b) => RANK[a.level] - RANK[b.level]);
+  return { state: problems[0]?.level ?? "ok", words: words(problems), more: summary(document), problems };
+}
+
+function words(problems) {
+  if (problems.length === 0) return "All is well";
+  return problems.length === 1 ? "One thing needs attention" : `${problems.length} things need attention`;
+}
+
+function summary(document) {
+  const { nodes: all, series, totals } = document;
+  const alive = all.filter((node) => node.alive).length;
+  const edges = all.length ? `${alive === all.length ? many(alive, "edge") : `${alive} of ${many(all.length, "edge")}`} answering` : "No edge has written yet";
+  const now = latest(sum(TIERS.map((tier) => series.requests_per_s[tier] ?? [])));
+  const parts = [edges];
+  if (now !== null) parts.push(`${rate(now)} now`);
+  if (totals.fresh_hit_ratio !== null) parts.push(`${percent(totals.fresh_hit_ratio)} fresh`);
+  return parts.join(" · ");
+}
+
+const problem = (level, text, where) => [{ level, text, where }];
+
+function audit({ audit: last, now_ms }) {
+  if (!last?.falsely_fresh) return [];
+  return problem("bad", `The audit found ${many(last.falsely_fresh, "falsely fresh answer")} ${ago(last.at_ms, now_ms)}`, "audit");
+}
+
+function nodes({ nodes: all, now_ms }) {
+  return all
+    .filter((node) => !node.alive)
+    .flatMap((node) => problem("bad", `Edge ${node.node} has been silent since ${ago(node.last_seen_ms, now_ms)}`, "nodes"));
+}
+
+function errors(document) {
+  const { series } = document;
+  const minute = BUCKETS_OF_A_MINUTE(document);
+  const answered = recent(sum(TIERS.map((tier) => series.requests_per_s[tier] ?? [])), minute) ?? 0;
+  const failed = recent(series.errors_per_s, minute) ?? 0;
+  const shed = recent(series.shed_per_s, minute) ?? 0;
+  const share = failed / (answered + failed || 1);
+  const found = [];
+  if (share > ERRORS_SEEN) found.push(...problem(share > ERRORS_BAD ? "bad" : "warn", `${percent(share)} of requests fail (${rate(failed)})`, "errors"));
+  if (shed > 0) found.push(...problem("warn", `Load is being shed: ${rate(shed)} refused`, "errors"));
+  return found;
+}
+
+function breakers({ breakers: all }) {
+  return all
+    .filter((breaker) => breaker.state !== "closed")
+    .flatMap((breaker) => problem(breaker.state === "open" ? "bad" : "warn", `Breaker ${breaker.name} is ${breaker.state}`, "breakers"));
+}
+
+function views({ views: all }) {
+  return all
+    .filter((view) => view.burn > BURN_SEEN)
+    .flatMap((view) =>
+      problem(view.burn >= BURN_BAD ? "bad" : "warn", `View ${view.view} spends its error budget ${number(view.burn)} × too fast`, "views"),
+    );
+}
+
+function lag({ series }) {
+  const now = latest(series.replica_lag_s);
+  return now > LAG_SEEN_S ? problem("warn", `The replica is ${seconds(now)} behind`, "lag") : [];
+}
+
+function workers({ workers: all, now_ms }) {
+  const dead = all.filter((worker) => !worker.alive);
+  if (dead.length && dead.length === all.length) return problem("bad", "No worker makes progress", "workers");
+  return dead.flatMap((worker) => problem("warn", `Worker ${worker.name} makes no progress (last ${ago(worker.last_progress_ms, now_ms)})`, "workers"));
+}
+
+function leader({ leader: who, jobs: all }) {
+  return who === null && all.length ? problem("warn", "No scheduler leads: jobs do not start by themselves", "jobs") : [];
+}
+
+function queues({ queues: all }) {
+  return all
+    .filter((queue) => queue.oldest_s > QUEUE_STUCK_S)
+    .flatMap((queue) => problem("warn", `Queue ${queue.name} is stuck: the oldest of ${number(queue.depth)} waits for ${seconds(queue.oldest_s)}`, "queues"));
+}
+
+function jobs({ jobs: all, now_ms }) {
+  return all
+    .filter((job) => job.last?.state === "failed")
+    .flatMap((job) => problem("warn", `Job ${job.name} failed ${ago(job.last.ended_ms ?? job.last.started_ms, now_ms)}`, "jobs"));
+}
