@@ -10,7 +10,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 # Installed once, and again when what is to be installed changes.
 RUN_STAMP := $(VENV)/.installed
 DEV_STAMP := $(VENV)/.installed-dev
-TESTS := tests/unit tests/integration tests/acceptance tests/faults
+TESTS := tests/unit tests/integration tests/browser tests/acceptance tests/faults
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -25,6 +25,7 @@ demo: $(RUN_STAMP) ## Replay a real day of flights, e.g. make demo ARGS="--for 6
 	@$(BIN)/nearcast demo $(ARGS)
 
 test: lint types ## Check style, imports and types, then run every test that must pass
+	@$(BIN)/python -m tests.browser.chromium
 	$(BIN)/pytest --no-skips $(TESTS)
 
 unit: $(DEV_STAMP) ## Run the tests that need no server

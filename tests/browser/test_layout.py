@@ -1,0 +1,74 @@
+"""On a phone, a tablet and a desk nothing overlaps and no text is cut off; pictures are kept for people to look at."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+from playwright.sync_api import Page
+
+from tests.browser.conftest import SCREENSHOTS, Open
+from tests.browser.fake_edge import FakeEdge
+
+WIDTHS = {"phone": 390, "tablet": 820, "desktop": 1440}
+PAGES = {"numbers": "/dashboard", "why": "/dashboard?why=late/UA1545:EWR:N14228"}
+
+#: Texts that leave the window or their box, and pairs of texts that lie on each other.
+_FAULTS = Path(__file__).with_name("faults.js").read_text()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("place", PAGES)
+@pytest.mark.parametrize("width", WIDTHS)
+def test_nothing_overlaps_or_is_cut_off(
+    open_page: Open, width: str, place: str, scheme: Literal["light", "dark"]
+) -> None:
+    """Every text lies inside its box and the window, and on no other text."""
+    page = open_page(PAGES[place], width=WIDTHS[width], scheme=scheme)
+    page.wait_for_selector(".ladder" if place == "why" else "#hot tbody tr")
+    _keep(page, f"{place}-{width}-{scheme}")
+
+    assert page.evaluate(_FAULTS) == []
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_long_names_and_large_numbers_find_room(open_page: Open, edge: FakeEdge, width: str) -> None:
+    """A key of 512 bytes without a place to break, names as long as people make them, millions a second."""
+    edge.changes = _large(edge.document({"range_s": "900"}))
+
+    page = open_page(width=WIDTHS[width])
+    _keep(page, f"large-{width}")
+
+    assert page.evaluate(_FAULTS) == []
+
+
+def _large(document: dict[str, Any]) -> dict[str, Any]:
+    long = "W" * 512
+    name = "recommendations-for-returning-visitors_v2"
+    rates = {tier: [None if v is None else v * 12_345 for v in values] for tier, values in _rates(document).items()}
+    worker = "celery@worker-7d9f8b6c5d-x2x8q.core.eu-central-1.example.net"
+    node = "edge-7d9f8b6c5d-x2x8q.eu-central-1.example.net:8300"
+    return {
+        "series": document["series"] | {"requests_per_s": rates},
+        "totals": document["totals"] | {"requests": 123_456_789_012, "p999_ms": 12_345.6, "p50_ms": 123.4},
+        "hot": [{**document["hot"][0], "key": long, "model": name}],
+        "models": [{**row, "model": name, "versions": list(range(1190, 1204))} for row in document["models"][:1]],
+        "jobs": [{**row, "name": name} for row in document["jobs"]],
+        "runs": [{**row, "name": name} for row in document["runs"]],
+        "workers": [{**document["workers"][0], "name": worker}],
+        "queues": [{"name": name, "depth": 12_345_678, "oldest_s": 86_399.0}],
+        "nodes": [{**row, "node": f"{i}.{node}"} for i, row in enumerate(document["nodes"])],
+        "views": [{**document["views"][1], "view": name}],
+        "invalidations": [{**document["invalidations"][0], "what": f"key {long}", "who": worker, "why": long}],
+    }
+
+
+def _rates(document: dict[str, Any]) -> dict[str, list[float | None]]:
+    found: dict[str, list[float | None]] = document["series"]["requests_per_s"]
+    return found
+
+
+def _keep(page: Page, name: str) -> None:
+    SCREENSHOTS.mkdir(exist_ok=True)
+    page.screenshot(path=SCREENSHOTS / f"{name}.png", full_page=True)

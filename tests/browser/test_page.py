@@ -1,0 +1,162 @@
+"""The dashboard in a real browser: it loads, it tells the numbers, and its address says what it shows."""
+
+from __future__ import annotations
+
+import re
+
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import Open
+from tests.browser.fake_edge import FakeEdge
+from tests.waiting import wait_until
+
+MAX_TRANSFER_BYTES = 300 * 1024
+
+
+def test_the_page_loads_without_a_complaint_and_is_small(open_page: Open) -> None:
+    """No error or warning in the console, no failed request, nothing from elsewhere, and under 300 KB in all."""
+    page = open_page()
+
+    entries = page.evaluate("performance.getEntries().filter(e => e.transferSize).map(e => [e.name, e.transferSize])")
+
+    assert len(entries) > 20
+    assert all(name.startswith("http://127.0.0.1:") for name, _ in entries)
+    assert sum(size for _, size in entries) < MAX_TRANSFER_BYTES
+
+
+def test_the_headline_numbers_are_those_of_the_document(open_page: Open, edge: FakeEdge) -> None:
+    """In the units in which people think."""
+    totals = edge.document({"range_s": "900"})["totals"]
+
+    page = open_page()
+
+    assert _tile(page, "fresh") == ("93.1 %", "costs 1.92 rows a request")
+    assert _tile(page, "hits")[0] == "94.1 %"
+    assert _tile(page, "rate")[1] == f"{totals['requests']:,} in 15 minutes"
+    assert _tile(page, "p99") == ("1.84 ms", "p50 0.11 ms, p99.9 6.20 ms")
+    assert _tile(page, "false") == ("0", "of 4,000 checked 3 min ago")
+
+
+def test_what_is_wrong_is_told_in_words_worst_first(open_page: Open, edge: FakeEdge) -> None:
+    """Each problem with a link to where it shows; the title counts them."""
+    nodes = edge.document({"range_s": "900"})["nodes"]
+    nodes[1] |= {"alive": False, "last_seen_ms": nodes[1]["last_seen_ms"] - 40_000}
+    edge.changes = {"nodes": nodes, "leader": None}
+
+    page = open_page()
+
+    expect(page.locator("#health-words")).to_have_text("3 things need attention")
+    told = page.locator("#health-list li").all_inner_texts()
+    assert re.fullmatch(r"Edge edge-iad:8300 has been silent since 42.s ago", told[0])
+    assert told[1:] == [
+        "View weather spends its error budget 1.69 × too fast",
+        "No scheduler leads: jobs do not start by themselves",
+    ]
+    assert page.title() == "(3) nearcast"
+
+
+def test_all_is_well_when_nothing_is_wrong(open_page: Open, edge: FakeEdge) -> None:
+    """One line, and no list."""
+    edge.changes = {"views": []}
+
+    page = open_page()
+
+    expect(page.locator("#health-words")).to_have_text("All is well")
+    expect(page.locator("#health-list")).to_be_hidden()
+
+
+def test_the_range_is_in_the_address_and_the_back_button_works(open_page: Open, edge: FakeEdge) -> None:
+    """Without loading the page anew."""
+    page = open_page()
+    page.evaluate("window.same = true")
+
+    page.get_by_role("link", name="1h").click()
+    wait_until(lambda: {"range_s": "3600"} in edge.asked)
+    there = page.url
+    page.go_back()
+    wait_until(lambda: [query["range_s"] for query in edge.asked] == ["900", "3600", "900"])
+
+    assert there.endswith("/dashboard?range=1h")
+    assert page.url.endswith("/dashboard")
+    assert page.evaluate("window.same")
+    expect(page.locator("#ranges [aria-current]")).to_have_text("15m")
+
+
+def test_a_node_can_be_chosen_in_two_places(open_page: Open, edge: FakeEdge) -> None:
+    """From the list and from the table; the address names it, and a copied address shows it."""
+    page = open_page()
+
+    page.get_by_label("Show").select_option("edge-iad:8300")
+    wait_until(lambda: edge.asked[-1].get("node") == "edge-iad:8300")
+    page.locator("#nodes").get_by_role("link", name="edge-fra:8300").click()
+    wait_until(lambda: edge.asked[-1].get("node") == "edge-fra:8300")
+    copied = open_page("/dashboard" + page.url.partition("/dashboard")[2])
+
+    assert copied.get_by_label("Show").input_value() == "edge-fra:8300"
+    assert edge.asked[-1] == {"range_s": "900", "node": "edge-fra:8300"}
+
+
+def test_the_theme_follows_the_system_until_one_is_chosen(open_page: Open) -> None:
+    """The choice outlives the page, and the charts are painted anew."""
+    page = open_page(scheme="dark")
+    dark = _background(page)
+
+    page.get_by_role("button", name="Use the light theme").click()
+    light = _background(page)
+    page.reload()
+    page.wait_for_selector("#live[data-state=live]")
+
+    assert (dark, light) == ("rgb(13, 17, 23)", "rgb(245, 246, 248)")
+    assert _background(page) == light
+    expect(page.get_by_role("button", name="Use the dark theme")).to_be_visible()
+
+
+def test_a_key_made_of_markup_is_shown_as_text(open_page: Open) -> None:
+    """In the table, in the search box and on its own page; nothing of it runs."""
+    page = open_page()
+
+    page.locator("#hot").get_by_role("link", name="<script>").click()
+
+    page.wait_for_selector(".ladder")
+    assert page.locator(".asked code").inner_text() == "<script>document.title='owned'</script>:EWR"
+    assert page.title() != "owned"
+    assert page.locator("main script").count() == 0
+
+
+def test_a_refused_stream_is_replaced_by_asking(open_page: Open, edge: FakeEdge, complaints: list[str]) -> None:
+    """Every few seconds, and the page says so."""
+    edge.streams = False
+    page = open_page(clock=True)
+    expect(page.locator("#live-text")).to_contain_text("Polling")
+
+    page.clock.run_for(5_500)
+    wait_until(lambda: len(edge.asked) == 2)
+
+    wait_until(lambda: all("503" in text for text in complaints))
+    complaints.clear()
+
+
+def test_the_page_says_when_its_numbers_are_old(open_page: Open, edge: FakeEdge, complaints: list[str]) -> None:
+    """Until the edge can be reached again."""
+    page = open_page(clock=True)
+
+    page.context.set_offline(True)
+    page.clock.run_for(13_000)
+
+    expect(page.locator("#live-text")).to_have_text(re.compile("Disconnected · updated 1[2-4].s ago"))
+    expect(page.locator("#health-words")).to_have_text("No news: these numbers are old")
+    page.context.set_offline(False)
+    page.clock.run_for(5_500)
+    expect(page.locator("#health-words")).to_have_text("One thing needs attention")
+    assert all("INTERNET_DISCONNECTED" in text for text in complaints)
+    complaints.clear()
+
+
+def _tile(page: Page, name: str) -> tuple[str, str]:
+    value, more = (page.locator(f"#tile-{name} .{part}").inner_text() for part in ("value", "more"))
+    return value.replace("\u202f", " "), more.replace("\u202f", " ")
+
+
+def _background(page: Page) -> str:
+    found: str = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    return found
