@@ -12,7 +12,7 @@ from edge.held import COMPUTED_BYTES, Held
 from precompute.entry import Entry, header, header_bytes, identity_prefix, split
 from precompute.errors import EntryCorrupt
 from precompute.freshness import Freshness
-from precompute.models import Key, ordered_key
+from precompute.models import Key
 from precompute.predictions import lifetime_ms
 from precompute.predictor import Servable
 from precompute.updates import AsOf
@@ -41,11 +41,9 @@ class Edition:
         marks = struct.Struct(f"<I6x{watched}I{watched}Q")
         self.unpack, self.ids_at = marks.unpack, 1 + watched
         self._head_bytes = header_bytes(watched - 1)
-        self._name = model.name
         self._prefix = identity_prefix(model.name, servable.version, servable.variant)
-        *slot_of, slot_of_model, self._slot_of_key = [freshness.tables[view].slot for view in model.watched_views]
-        self._slots_of = [(slot, d.entity_of) for slot, d in zip(slot_of, model.dependencies, strict=True)]
-        self._model_slot = slot_of_model(model.name)
+        self._slot_of = [freshness.tables[view].slot for view in model.watched_views]
+        self._watched = model.watched
         self._slots = struct.Struct(f"<{watched}I")
 
     def read(self, key: Key, value: bytes) -> Held:
@@ -64,13 +62,10 @@ class Edition:
             EntryCorrupt: made under another declaration, with other dependencies.
         """
         if len(head) != self._head_bytes:
-            raise EntryCorrupt(f"entry has {head[1]} update ids, the model has {len(self._slots_of) + 1} logs")
+            raise EntryCorrupt(f"entry has {head[1]} update ids, the model has {len(self._slot_of) - 1} logs")
         computed = head[_COMPUTED : _COMPUTED + COMPUTED_BYTES]
         until_ms = int.from_bytes(computed, "little") + lifetime_ms(self.policy, key.text)
-        # `Model.watched`, of which the model itself is the same for all keys.
-        parts = key.parts
-        slots = [slot(entity_of(parts)) for slot, entity_of in self._slots_of]
-        slots += self._model_slot, self._slot_of_key(ordered_key(self._name, key.text))
+        slots = [slot(name) for slot, name in zip(self._slot_of, self._watched(key), strict=True)]
         # One order may be about the whole model, another about this key: two slots, one log.
         marks = b"".join((head[_HISTORY:_COMPUTED], computed, self._slots.pack(*slots), head[_IDS:], head[-8:]))
         return Held(self, body, marks, until_ms)

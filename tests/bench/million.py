@@ -27,7 +27,7 @@ from tests.bench.world import World, requests, targets
 MILLION, FEW = 1_000_000, 10_000
 #: Requests are spread over so many of the entries; more would be the generator's memory that is measured.
 _ASKED = 200_000
-_RATE_PER_S = 20_000.0
+_RATE_PER_S = 10_000.0
 #: Replacing, evicting and hitting goes on for so long once it is full.
 _FURTHER = 500_000
 
