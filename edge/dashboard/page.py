@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,31 +32,38 @@ _HEADERS = {
     "cache-control": "no-cache",
     "content-security-policy": _POLICY,
     "referrer-policy": "no-referrer",
+    "vary": "accept-encoding",
     "x-content-type-options": "nosniff",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Asset:
-    """One file of the page, held in memory."""
+    """One file of the page, held in memory as it is and compressed; each form has an ETag of its own."""
 
     body: bytes
+    zipped: bytes
     media_type: str
-    etag: str
+    digest: str
 
     @classmethod
     def read(cls, path: Path) -> Asset:
         """Reads it from the package."""
         body = path.read_bytes()
-        return cls(body, _TYPES[path.suffix], f'"{hashlib.sha256(body).hexdigest()[:32]}"')
+        # No time inside, so that all processes hold the same bytes.
+        return cls(body, gzip.compress(body, mtime=0), _TYPES[path.suffix], hashlib.sha256(body).hexdigest()[:32])
 
     async def answer(self, request: Request) -> Response:
         """The file, or word that the client's copy is the same."""
-        headers = {**_HEADERS, "etag": self.etag}
+        zipped = "gzip" in request.headers.get("accept-encoding", "")
+        etag = f'"{self.digest}{"-gzip" if zipped else ""}"'
+        headers = {**_HEADERS, "etag": etag}
         known = [tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")]
-        if self.etag in known or "*" in known:
+        if etag in known or "*" in known:
             return Response(status_code=304, headers=headers)
-        return Response(self.body, media_type=self.media_type, headers=headers)
+        if not zipped:
+            return Response(self.body, media_type=self.media_type, headers=headers)
+        return Response(self.zipped, media_type=self.media_type, headers={**headers, "content-encoding": "gzip"})
 
 
 class Page:

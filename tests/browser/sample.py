@@ -22,7 +22,7 @@ def document(
     *, range_s: int = 900, step_s: int = STEP_S, now_ms: int = NOW_MS, node: str | None = None, tick: int = 0
 ) -> Document:
     """The numbers over `range_s`; `tick` moves the curves on, so that each document differs from the one before."""
-    count = min(range_s // step_s, 720)
+    count = min(range_s // step_s, 360)
     step_s = range_s // count
     times = [now_ms - (count - i) * step_s * 1000 for i in range(count)]
     nodes = [_node(name, now_ms) for name in NODES]
@@ -138,7 +138,7 @@ def _models() -> list[Document]:
     def row(model: str, variant: str, version: int, share: float, quality: float, p50: float) -> Document:
         rollout = {"version": version + 1, "warm": 0.62} if (model, variant) == ("late", "default") else None
         measured = {"p50_ms": p50, "p95_ms": p50 * 1.7, "p99_ms": p50 * 2.6}
-        known = {"version": version, "versions": [version - 1, version], "share": share, "quality": quality}
+        known = {"version": version, "versions": [version, version - 1], "share": share, "quality": quality}
         return {"model": model, "variant": variant, **known, **measured, "rollout": rollout}
 
     return [

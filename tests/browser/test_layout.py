@@ -53,7 +53,7 @@ def _large(document: dict[str, Any]) -> dict[str, Any]:
         "series": document["series"] | {"requests_per_s": rates},
         "totals": document["totals"] | {"requests": 123_456_789_012, "p999_ms": 12_345.6, "p50_ms": 123.4},
         "hot": [{**document["hot"][0], "key": long, "model": name}],
-        "models": [{**row, "model": name, "versions": list(range(1190, 1204))} for row in document["models"][:1]],
+        "models": [{**row, "model": name, "versions": list(range(1204, 1190, -1))} for row in document["models"][:1]],
         "jobs": [{**row, "name": name} for row in document["jobs"]],
         "runs": [{**row, "name": name} for row in document["runs"]],
         "workers": [{**document["workers"][0], "name": worker}],

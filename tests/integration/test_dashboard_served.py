@@ -47,6 +47,18 @@ def test_a_page_that_has_not_changed_is_not_sent_again(edge: Edge) -> None:
     assert first.headers["cache-control"] == again.headers["cache-control"] == "no-cache"
 
 
+def test_the_page_is_compressed_for_those_who_can_read_it(edge: Edge) -> None:
+    """The same content, in fewer bytes, under another ETag."""
+    plain = edge.get("/dashboard", accept_encoding="identity")
+    zipped = edge.get("/dashboard", accept_encoding="gzip")
+
+    assert plain.content == zipped.content
+    assert "content-encoding" not in plain.headers
+    assert int(zipped.headers["content-length"]) < int(plain.headers["content-length"]) / 2
+    assert plain.headers["etag"] != zipped.headers["etag"]
+    assert plain.headers["vary"] == zipped.headers["vary"] == "accept-encoding"
+
+
 def test_the_page_may_run_nothing_but_its_own_files(edge: Edge) -> None:
     """No inline script, nothing from elsewhere, no text that becomes markup, no frame around it."""
     policy = edge.get("/dashboard").headers["content-security-policy"]

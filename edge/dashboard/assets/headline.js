@@ -11,8 +11,9 @@ const SPARK_HEIGHT = 26;
 
 const now = (text) => `now ${text}`;
 
-/** What an answer needs, over all tiers: everything that was asked for. */
-const asked = (series) => sum([...TIERS.map((tier) => series.requests_per_s[tier] ?? []), series.errors_per_s]);
+/** Everything that was asked for, answered or not. */
+const asked = ({ requests_per_s: answered, errors_per_s: errors, shed_per_s: shed }) =>
+  sum([...TIERS.map((tier) => answered[tier] ?? []), errors, shed]);
 
 const TILES = [
   {

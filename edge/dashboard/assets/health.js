@@ -35,7 +35,7 @@ function summary(document) {
   const { nodes: all, series, totals } = document;
   const alive = all.filter((node) => node.alive).length;
   const edges = all.length ? `${alive === all.length ? many(alive, "edge") : `${alive} of ${many(all.length, "edge")}`} answering` : "No edge has written yet";
-  const now = latest(sum(TIERS.map((tier) => series.requests_per_s[tier] ?? [])));
+  const now = latest(sum([...TIERS.map((tier) => series.requests_per_s[tier] ?? []), series.errors_per_s, series.shed_per_s]));
   const parts = [edges];
   if (now !== null) parts.push(`${rate(now)} now`);
   if (totals.fresh_hit_ratio !== null) parts.push(`${percent(totals.fresh_hit_ratio)} fresh`);

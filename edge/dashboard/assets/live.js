@@ -50,6 +50,7 @@ export class Live {
       this.#pushedAt = performance.now();
       this.#arrived(JSON.parse(event.data));
     });
+    source.addEventListener("problem", (event) => this.#failed(event.data));
     this.#source = source;
   }
 

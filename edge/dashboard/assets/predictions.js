@@ -75,10 +75,10 @@ const models = new Table({
   ],
 });
 
-/** The newest few; a model may have hundreds. */
+/** The newest few, which come first; a model may have hundreds. */
 function newest(versions) {
-  const few = versions.slice(-3).join(", ") || UNKNOWN;
-  return versions.length > 3 ? `… ${few}` : few;
+  const few = versions.slice(0, 3).join(", ") || UNKNOWN;
+  return versions.length > 3 ? `${few}, …` : few;
 }
 
 function showRollout(node, { rollout }) {

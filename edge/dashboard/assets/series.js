@@ -27,11 +27,13 @@ export function recent(values = [], count = 12) {
 
 /** Several arrays added up; a gap where all of them have one. */
 export function sum(arrays) {
-  return (arrays[0] ?? []).map((_, i) => {
+  return longest(arrays).map((_, i) => {
     const found = arrays.map((values) => values[i]).filter((value) => value !== null && value !== undefined);
     return found.length ? found.reduce((a, b) => a + b, 0) : null;
   });
 }
+
+const longest = (arrays) => arrays.reduce((most, values) => (values.length > most.length ? values : most), []);
 
 /** Each array's part of them all; a gap where there is nothing to share. */
 export function shares(arrays) {
