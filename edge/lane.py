@@ -13,7 +13,6 @@ What it relies on in uvicorn is tried by `edge.lane_support` before it is used.
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable
 from functools import partial
@@ -55,15 +54,13 @@ _TOO_LARGE_END = (
 )
 #: A whole request ends so, one without a body.
 _END = b"\r\n\r\n"
-#: Connections looked at before others get a turn of the event loop.
-_SWEPT_AT_ONCE = 500
 
 #: The whole response to a GET of this target, or None if memory has no answer. Told when the request arrived, by
 #: `time.perf_counter`.
 Door = Callable[[bytes, float], bytes | None]
 
 
-def _closed(*_: object) -> None:
+def closed(*_: object) -> None:
     """The door of a lane that drains."""
 
 
@@ -129,7 +126,7 @@ class LaneProtocol(HttpToolsProtocol):
             return
         except HttpParserUpgrade:
             # Nobody here speaks anything else; what was asked is answered, and that was the last of it.
-            self._target_of = _closed
+            self._target_of = closed
         self._between = self.url == b"" and data.endswith(_END)
         if self._answers:
             if between and self._between and self._messages == len(self._answers) == 1:
@@ -187,7 +184,7 @@ class LaneProtocol(HttpToolsProtocol):
             self._go_plain()
             return
         self._in_lane = True
-        cycle = ShortCycle(self, self.url, self._fields, keep_alive=self._door is not _closed)
+        cycle = ShortCycle(self, self.url, self._fields, keep_alive=self._door is not closed)
         self.cycle = cycle  # type: ignore[assignment]
         if self._conditional or not fetch(cycle):
             cycle.ask(app)
@@ -199,7 +196,7 @@ class LaneProtocol(HttpToolsProtocol):
         for name, value in fields:
             super().on_header(name, value)
         super().on_headers_complete()
-        if self._door is _closed:
+        if self._door is closed:
             self.cycle.keep_alive = False
 
     def on_body(self, body: bytes) -> None:
@@ -258,7 +255,7 @@ class LaneProtocol(HttpToolsProtocol):
 
     def begin_draining(self) -> None:
         """From now on every answer is the last one of its connection."""
-        self._door = _closed
+        self._door = closed
         if not self.is_idle():
             self.cycle.keep_alive = False
 
@@ -281,21 +278,3 @@ def lane_protocol(
     """The protocol class to give uvicorn as `http`."""
     parts = {"door": door, "packets": Packets(), "short_cut": short_cut, "fetch": staticmethod(fetch)}
     return type("Lane", (LaneProtocol,), parts)
-
-
-def drain(protocol: type[LaneProtocol], connections: set[Any]) -> None:
-    """Lets the connections end one by one, each with its next answer; new ones as well."""
-    protocol.door = _closed
-    for connection in list(connections):
-        connection.begin_draining()
-
-
-async def sweep_idle(connections: set[Any], keep_alive_s: float, *, every_s: float = 1.0) -> None:
-    """Closes connections that nothing has come in on for too long, until cancelled."""
-    while True:
-        await asyncio.sleep(every_s)
-        for at, connection in enumerate(list(connections), 1):
-            if connection.is_idle() and time.perf_counter() - connection.seen_s > keep_alive_s:
-                connection.hang_up()
-            if at % _SWEPT_AT_ONCE == 0:
-                await asyncio.sleep(0)

@@ -19,7 +19,8 @@ import uvloop
 
 from edge import listening
 from edge.app import Edge
-from edge.lane import LaneProtocol, drain, lane_protocol, sweep_idle
+from edge.connections import drain, sweep_idle
+from edge.lane import LaneProtocol, lane_protocol
 from edge.lane_support import lane_is_supported
 from edge.siblings import Slot
 from precompute import manifest

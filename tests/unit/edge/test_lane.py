@@ -12,7 +12,8 @@ from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from edge.lane import LaneProtocol, drain, lane_protocol, sweep_idle
+from edge.connections import drain, sweep_idle
+from edge.lane import LaneProtocol, lane_protocol
 from edge.lane_support import lane_is_supported
 from tests.unit.edge.transport import FakeTransport
 
