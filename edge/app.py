@@ -17,8 +17,10 @@ from edge.api.admin import INVALIDATE, Invalidate
 from edge.api.guard import Guard
 from edge.api.predict import PREFIX, Predict
 from edge.api.why import WHY, Why
-from edge.census import census
+from edge.census import census, lags
 from edge.damaged import Damaged
+from edge.dashboard.data import DATA, LIVE, Data, Events
+from edge.dashboard.gather import Gatherer
 from edge.dashboard.page import Page
 from edge.fetch import Fetch
 from edge.follower import BLOCK_MS, Follower
@@ -34,6 +36,7 @@ from edge.replica import Replica
 from edge.serving import Serving
 from edge.siblings import Siblings, Slot
 from edge.stats import Stats
+from edge.telemetry import Telemetry, node_name
 from edge.tracing import TracedApp, traced_ladder, traced_lane
 from edge.view_times import ViewTimes
 from edge.warmth import Warmth
@@ -43,6 +46,7 @@ from precompute.manifest import Project
 from precompute.predictor import Servable
 from precompute.settings import Settings
 from precompute.snapshot import Snapshot
+from precompute.telemetry import Source
 from precompute.tracing import Tracing
 
 log = logging.getLogger(__name__)
@@ -60,8 +64,15 @@ class Edge:
     """All parts of one edge process; `slot` is its place if it has siblings."""
 
     def __init__(
-        self, project: Project, settings: Settings, slot: Slot | None = None, tracing: Tracing | None = None
+        self,
+        project: Project,
+        settings: Settings,
+        slot: Slot | None = None,
+        tracing: Tracing | None = None,
+        *,
+        port: int | None = None,
     ) -> None:
+        """Builds them; `port` is what it listens on, where the settings do not say."""
         timeout_s = settings.redis_timeout_s
         self.settings = settings
         self.stats = Stats()
@@ -100,7 +111,12 @@ class Edge:
         self.warmth = Warmth(self.memory, self._replica, self.ladder.editions, settings.warm_keys, now_ms)
         #: Set once warm; unset when shutting down, so that a balancer looks elsewhere first.
         self.ready = False
+        source = Source(node_name(settings, port or settings.port), slot.number if slot else 0)
+        self.telemetry = Telemetry(self._writes, source, self.census, lambda: lags(self), now_ms)
         self.siblings = Siblings(slot, self.census, lambda: self.ready) if slot else None
+        # What it reads is large and may be late, as model files may.
+        gatherer = Gatherer(self._files, project, now_ms)
+        self._data, self._events = Data(gatherer), Events(gatherer, now_ms)
         self._opening: asyncio.Task[None] | None = None
 
     @property
@@ -127,18 +143,26 @@ class Edge:
         servables = self.serving.servables()
         loaded = await self.warmth.load(servables)
         self.hot.start()
+        if self.settings.telemetry:
+            self.telemetry.start()
         self.ready = True
         log.info("ready: %d model version(s), %d entries in memory", len(servables), loaded)
 
     def _switched(self, servable: Servable) -> None:
         self.warmth.begin(servable)
 
+    def turn_away(self) -> None:
+        """Whoever asks shall go elsewhere from now on; streams, which have no end of their own, end."""
+        self.ready = False
+        self._events.close()
+
     async def stop(self) -> None:
         """Stops taking part; what is under way is finished."""
-        self.ready = False
+        self.turn_away()
         await self.live.close()
         self.write_back.send()
         await self.hot.stop()
+        await self.telemetry.stop()
         await self.serving.stop()
         await self.warmth.stop()
         await self.follower.stop()
@@ -176,6 +200,8 @@ class Edge:
             Route(PREFIX + "{rest:path}", predict, methods=["GET", "HEAD", "POST"]),
             Route(INVALIDATE, Invalidate(self.serving.project, self._writes, self.settings, now_ms), methods=["POST"]),
             Route(WHY + "{rest:path}", why, methods=["GET"]),
+            Route(DATA, self._data, methods=["GET", "HEAD"]),
+            Route(LIVE, self._events, methods=["GET"]),
             Route("/livez", self._live),
             Route("/readyz", self._ready),
             Route("/metrics", metrics, methods=["GET", "HEAD"]),

@@ -55,6 +55,8 @@ def _counters(edge: Edge) -> dict[str, int]:
         "write_backs_dropped": back.dropped,
         "write_backs_refused": back.refused,
         "hot_windows_dropped": edge.hot.dropped,
+        "telemetry_buckets": edge.telemetry.written,
+        "telemetry_buckets_dropped": edge.telemetry.dropped,
         "log_records": follower.records,
         "log_records_damaged": follower.damaged,
         "follower_restarts": follower.restarts,
@@ -74,11 +76,18 @@ def _sums(edge: Edge) -> dict[str, int]:
     }
 
 
-def _peaks(edge: Edge) -> dict[str, float]:
+def lags(edge: Edge) -> dict[str, float]:
+    """How far this process is behind, which a look now and then would miss the worst of."""
     return {
-        "resident_memory_max_bytes": limit_bytes(),
         "replica_lag_seconds": edge.follower.lag_s(),
         "follower_lag_seconds": edge.follower.unread_s(),
+    }
+
+
+def _peaks(edge: Edge) -> dict[str, float]:
+    return {
+        **lags(edge),
+        "resident_memory_max_bytes": limit_bytes(),
         "models_loaded": len(edge.serving.servables()),
         "model_failures": len(edge.serving.failures),
     }

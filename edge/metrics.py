@@ -57,6 +57,8 @@ COUNTERS = {
     "write_backs_dropped": "Live results not written: no room or no primary.",
     "write_backs_refused": "Live results that the primary refused.",
     "hot_windows_dropped": "Windows of key counts that found no primary.",
+    "telemetry_buckets": "Buckets of these numbers written to the primary, for dashboards.",
+    "telemetry_buckets_dropped": "Such buckets not written: no primary, or too large.",
     "log_records": "Update log records followed, by each process.",
     "log_records_damaged": "Update log records that could not be read.",
     "follower_restarts": "Times the update logs were read from their start.",

@@ -53,7 +53,8 @@ def run(settings: Settings) -> None:
     """
     project = manifest.load(settings.project)
     with listening.bound(settings.host, settings.port) as listener:
-        _run_traced(lambda tracing: _serve(Edge(project, settings, tracing=tracing), listener, []))
+        port = listener.getsockname()[1]
+        _run_traced(lambda tracing: _serve(Edge(project, settings, tracing=tracing, port=port), listener, []))
 
 
 def run_in_slot(settings: Settings, slot: Slot) -> None:
@@ -62,7 +63,8 @@ def run_in_slot(settings: Settings, slot: Slot) -> None:
     with contextlib.ExitStack() as open_ones:
         listeners = [open_ones.enter_context(socket.socket(fileno=number)) for number in slot.listeners]
         own = listeners.pop(slot.number)
-        _run_traced(lambda tracing: _serve(Edge(project, settings, slot, tracing), own, listeners))
+        port = own.getsockname()[1]
+        _run_traced(lambda tracing: _serve(Edge(project, settings, slot, tracing, port=port), own, listeners))
 
 
 def _run_traced(serve: Callable[[Tracing | None], Coroutine[Any, Any, None]]) -> None:
@@ -174,7 +176,7 @@ def _obeying_signals(
     loop, leaving = asyncio.get_running_loop(), list[asyncio.Task[None]]()
 
     def stop() -> None:
-        edge.ready = False
+        edge.turn_away()
         server.force_exit = server.should_exit
         server.should_exit = lane is None or bool(leaving)
         if lane is not None and not leaving:

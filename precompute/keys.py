@@ -14,6 +14,7 @@ hex of the UTF-8 byte). `~` needs no percent-encoding in a URL, so a key never h
 | `model:name:active`        | hash   | variant -> version                                           |
 | `model:name:past`          | list   | earlier active pointers, newest first                        |
 | `model:name:seq`           | string | last version number                                          |
+| `model:name:rollout`       | string | how far a rollout has come, as JSON; expires                 |
 | `model:blob:sha256`        | string | one ONNX file                                                |
 | `model:log`                | stream | one record per publish and per change of a pointer           |
 | `orders:past`              | list   | what was invalidated by hand, by whom and why, newest first  |
@@ -41,6 +42,10 @@ hex of the UTF-8 byte). `~` needs no percent-encoding in a URL, so a key never h
 | `stats:workers`            | hash   | what workers have done, counted                              |
 | `stats:costs`              | hash   | rows computed and time taken, by model                       |
 | `stats:audit`              | string | what the latest audit has found, as JSON                     |
+| `stats:5s:node:process`    | stream | what an edge process has counted, by 5 s; ids begin with when |
+| `stats:1m:node:process`    | stream | the same by minutes                                          |
+| `stats:nodes`              | zset   | process and node -> ms when it wrote last                    |
+| `stats:work:hour`          | hash   | what workers did: 5 s and what -> count; hour in ms           |
 | `hb`                       | string | heartbeat of the primary's side: time in ms                  |
 
 Braces stand in the key as they do here: what shares the name inside them shares a slot of a cluster.
@@ -177,6 +182,11 @@ def sequence_key(model: str) -> str:
     return f"model:{model}:seq"
 
 
+def rollout_key(model: str) -> str:
+    """How far a rollout has come."""
+    return f"model:{model}:rollout"
+
+
 def blob_key(sha256: str) -> str:
     """One model file, named by its content."""
     return f"model:blob:{sha256}"
@@ -197,6 +207,7 @@ PAUSES = "jobs:pauses"
 WORKER_TALLIES = "stats:workers"
 ROW_COSTS = "stats:costs"
 AUDIT = "stats:audit"
+STATS_SOURCES = "stats:nodes"
 
 
 def hot_key(model: str) -> str:
@@ -252,3 +263,13 @@ def lease_key(name: str) -> str:
 def fence_key(name: str) -> str:
     """The last fencing number of a lease."""
     return f"lease:{{{name}}}:fence"
+
+
+def stats_key(width: str, node: str, process: int) -> str:
+    """What one process of an edge node has counted, in buckets of some width."""
+    return f"stats:{width}:{node}:{process}"
+
+
+def work_key(hour_ms: int) -> str:
+    """What the workers have done in one hour."""
+    return f"stats:work:{hour_ms}"

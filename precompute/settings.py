@@ -64,7 +64,9 @@ class Settings(BaseSettings):
     #: Hottest keys that an edge fetches before it says it is ready.
     warm_keys: Annotated[int, Field(ge=0)] = 10_000
 
-    #: How often edges hand over what they counted.
+    #: Whether edges write what they have counted to the primary, for dashboards.
+    telemetry: bool = True
+    #: How often edges hand over which keys they were asked for.
     hot_flush_s: _Positive = 5.0
     #: A key's weight halves in this time.
     hot_half_life_s: _Positive = 600.0
