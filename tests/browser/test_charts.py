@@ -61,12 +61,11 @@ def test_a_series_without_any_value_is_not_zero(open_page: Open, edge: FakeEdge)
     """A fleet nobody has heard of has no numbers, and says so."""
     document = edge.document({"range_s": "900"})
     nothing = [None] * len(document["times_ms"])
-    empty = {name: {"p50": nothing, "p99": nothing} for name in ("update_to_stale_ms", "update_to_refreshed_ms")}
+    spreads = {name: {"p50": nothing, "p99": nothing} for name in ("update_to_stale_ms", "update_to_refreshed_ms")}
+    plain = dict.fromkeys(("replica_lag_s", "errors_per_s", "shed_per_s"), nothing)
     totals = dict.fromkeys(document["totals"], None) | {"tiers": {}, "requests": 0}
     edge.changes = {
-        "series": document["series"]
-        | empty
-        | {"requests_per_s": {}, "replica_lag_s": nothing, "errors_per_s": nothing},
+        "series": {**document["series"], **spreads, **plain, "requests_per_s": {}},
         "totals": totals,
         "nodes": [],
     }

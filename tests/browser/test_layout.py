@@ -43,6 +43,31 @@ def test_long_names_and_large_numbers_find_room(open_page: Open, edge: FakeEdge,
     assert page.evaluate(_FAULTS) == []
 
 
+@pytest.mark.parametrize("width", WIDTHS)
+def test_what_is_wrong_finds_room(open_page: Open, edge: FakeEdge, complaints: list[str], width: str) -> None:
+    """Many problems at once, and then no news of them."""
+    document = edge.document({"range_s": "900"})
+    edge.changes = {
+        "nodes": [{**row, "alive": False} for row in document["nodes"]],
+        "workers": [{**row, "alive": False} for row in document["workers"]],
+        "queues": [{"name": "refresh", "depth": 1_200_000, "oldest_s": 4_000.0}],
+        "breakers": [{**row, "state": "open"} for row in document["breakers"]],
+        "audit": {**document["audit"], "falsely_fresh": 3},
+        "leader": None,
+    }
+
+    page = open_page(width=WIDTHS[width], clock=True)
+    _keep(page, f"trouble-{width}")
+    told = page.evaluate(_FAULTS)
+    page.context.set_offline(True)
+    page.clock.run_for(13_000)
+    page.wait_for_selector("#live[data-state=late]")
+    _keep(page, f"no-news-{width}")
+
+    assert told + page.evaluate(_FAULTS) == []
+    complaints.clear()
+
+
 def _large(document: dict[str, Any]) -> dict[str, Any]:
     long = "W" * 512
     name = "recommendations-for-returning-visitors_v2"

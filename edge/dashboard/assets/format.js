@@ -87,6 +87,11 @@ export function time(atMs, nowMs) {
   return today ? clock.format(at) : `${day.format(at)} ${clock.format(at)}`;
 }
 
+/** A time of day to the millisecond, as ids of the update log have it. */
+export function moment(atMs, nowMs) {
+  return known(atMs) ? `${time(atMs, nowMs)}.${String(atMs % 1000).padStart(3, "0")}` : UNKNOWN;
+}
+
 /** A label of a time axis. */
 export function tick(atS, stepS) {
   const at = new Date(atS * 1000);

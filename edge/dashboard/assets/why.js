@@ -2,7 +2,7 @@
 
 import { href } from "./address.js";
 import { byId, el } from "./dom.js";
-import { ago, rate, seconds, time, number } from "./format.js";
+import { ago, moment, number, rate, seconds, time } from "./format.js";
 import { ladder, tierName } from "./ladder.js";
 import { Table, within } from "./table.js";
 import { nowOf, timeline } from "./timeline.js";
@@ -118,13 +118,22 @@ function dependencies(found, nowMs) {
       { title: "Row", text: (row) => `${row.view} ${row.entity}` },
       { title: "Row changed", number: true, text: ({ row }) => ({ null: "not known", false: "no row" })[row.present] ?? time(Date.parse(row.changed.at), nowMs) },
       { title: "Event age", number: true, text: ({ row }) => `${seconds(row.event_age_s)}${row.within_max_age === false ? `, limit ${seconds(row.max_age_s)}` : ""}` },
-      { title: "As-of", number: true, text: (row) => row.as_of ?? "–" },
-      { title: "Last change followed", number: true, text: (row) => row.last_change_followed?.id ?? "none" },
+      { title: "As-of", make: id, update: (node, row) => showId(node, row.as_of, nowMs) },
+      { title: "Last change followed", make: id, update: (node, row) => showId(node, row.last_change_followed?.id, nowMs) },
       { title: "Changed since", make: () => el("span", { class: "badge" }), update: changed },
     ],
   });
   table.update(found.dependencies);
   return table.node;
+}
+
+const id = () => el("span", {});
+
+/** When a record of the update log was written; the id itself is told to whoever points at it. */
+function showId(node, text, nowMs) {
+  const at = Number(text?.split("-")[0]);
+  node.textContent = text ? (at ? moment(at, nowMs) : "before any change") : "none";
+  node.title = text ?? "";
 }
 
 function changed(node, { changed_since }) {
