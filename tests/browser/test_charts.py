@@ -78,6 +78,22 @@ def test_a_series_without_any_value_is_not_zero(open_page: Open, edge: FakeEdge)
     assert page.locator("#requests .legend b").all_inner_texts() == ["–"] * 5
 
 
+def test_nothing_to_tell_is_not_silence(open_page: Open, edge: FakeEdge) -> None:
+    """A tier that answered nobody has no latency, but its node did write: no gap is drawn or counted for that."""
+    document = edge.document({"range_s": "900"})
+    nothing = dict.fromkeys(("p50", "p95", "p99", "p999"), [None] * len(document["times_ms"]))
+    latencies = document["series"]["latency_ms"] | {"replica": nothing}
+    edge.changes = {"series": document["series"] | {"latency_ms": latencies}}
+
+    page = open_page()
+
+    summary = page.locator("#latency-replica .plot").get_attribute("aria-label") or ""
+    assert "p50 –" in summary
+    assert summary.endswith("12 buckets of 180 without data.")
+    shade = max(_colours(page, "latency-replica", sum(GAP) / 2).items(), key=lambda pixels: pixels[1])[0]
+    assert shade not in _colours(page, "latency-replica", 0.3)
+
+
 def test_arrow_keys_move_one_cursor_through_all_charts(open_page: Open) -> None:
     """The legends tell the values there; Escape brings back the latest."""
     page = open_page()

@@ -111,6 +111,20 @@ def test_the_theme_follows_the_system_until_one_is_chosen(open_page: Open) -> No
     expect(page.get_by_role("button", name="Use the dark theme")).to_be_visible()
 
 
+def test_the_hottest_keys_come_first_and_the_others_on_demand(open_page: Open, edge: FakeEdge) -> None:
+    """Ten, and then all of them."""
+    hot = edge.document({"range_s": "900"})["hot"][0]
+    edge.changes = {"hot": [{**hot, "key": f"K{i}"} for i in range(25)]}
+    page = open_page()
+    rows = page.locator("#hot tbody tr")
+    expect(rows).to_have_count(10)
+
+    page.get_by_role("button", name="Show all 25").click()
+
+    expect(rows).to_have_count(25)
+    expect(page.get_by_role("button", name="Show 10")).to_have_attribute("aria-expanded", "true")
+
+
 def test_a_key_made_of_markup_is_shown_as_text(open_page: Open) -> None:
     """In the table, in the search box and on its own page; nothing of it runs."""
     page = open_page()

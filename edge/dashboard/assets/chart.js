@@ -3,7 +3,7 @@
 import { el, setAttribute, setText, svg } from "./dom.js";
 import { RANGE_WORDS } from "./address.js";
 import { many, short, span, tick, time, UNKNOWN } from "./format.js";
-import { gaps, largest, latest, lonely, stack } from "./series.js";
+import { largest, latest, lonely, silences, stack } from "./series.js";
 import { Table } from "./table.js";
 
 const HEIGHT_PX = 172;
@@ -185,9 +185,9 @@ export class Chart {
     return times.length > 1 ? [times[0] / 1000, times.at(-1) / 1000] : [0, 1];
   }
 
-  /** Shades the buckets that nobody wrote, so that nothing is not taken for little. */
+  /** Shades the buckets that nobody wrote, in every chart alike, so that nothing is not taken for little. */
   #shade(plot) {
-    const runs = gaps(this.#arrays);
+    const runs = silences(this.#document);
     const half = this.#document.step_s / 2;
     const { ctx } = plot;
     const { left, width, top, height } = plot.bbox;
@@ -222,7 +222,7 @@ export class Chart {
       const values = this.#arrays[i];
       return `${series.name} ${this.#spec.format(latest(values))}, at most ${this.#spec.format(largest(values))}`;
     });
-    const missing = gaps(this.#arrays).reduce((count, [first, last]) => count + last - first + 1, 0);
+    const missing = silences(this.#document).reduce((count, [first, last]) => count + last - first + 1, 0);
     const holes = missing ? ` ${many(missing, "bucket")} of ${this.#document.times_ms.length} without data.` : "";
     setAttribute(this.#frame, "aria-label", `${this.#spec.title}, last ${RANGE_WORDS[this.#range]}. Now: ${parts.join("; ")}.${holes}`);
   }

@@ -45,6 +45,23 @@ const hot = new Table({
   ],
 });
 
+/** So many say where the heat is; the others are there for those who want them. */
+const FEW_KEYS = 10;
+let keys = [];
+const moreKeys = el("button", { type: "button", class: "quiet more-rows", "aria-expanded": "false" });
+moreKeys.addEventListener("click", () => {
+  setAttribute(moreKeys, "aria-expanded", String(moreKeys.getAttribute("aria-expanded") === "false"));
+  showHot(keys);
+});
+
+function showHot(rows) {
+  keys = rows;
+  const all = moreKeys.getAttribute("aria-expanded") === "true";
+  hot.update(all ? rows : rows.slice(0, FEW_KEYS));
+  setAttribute(moreKeys, "hidden", rows.length <= FEW_KEYS);
+  setText(moreKeys, all ? `Show ${FEW_KEYS}` : `Show all ${rows.length}`);
+}
+
 function showKey(node, row) {
   setText(node, row.key);
   setAttribute(node, "href", href({ why: { model: row.model, key: row.key } }));
@@ -120,7 +137,7 @@ function showAudit(found) {
 /** The panels: of freshness, of models, and of what guards them. */
 export const panels = {
   views: panel("views", "Views against their SLA", null, views.node),
-  hot: panel("hot", "Hot keys", "The most asked for, and how that changes. Choose one to see why it is answered as it is.", hot.node),
+  hot: panel("hot", "Hot keys", "The most asked for, and how that changes. Choose one to see why it is answered as it is.", hot.node, moreKeys),
   models: panel("models", "Models", "Latency as measured, of the model alone.", models.node),
   invalidations: panel("invalidations", "Recent invalidations", null, invalidations.node),
   breakers: panel("breakers", "Breakers", null, breakers.node),
@@ -131,7 +148,7 @@ export const panels = {
 export function update(document) {
   now = document.now_ms;
   views.update(document.views);
-  hot.update(document.hot);
+  showHot(document.hot);
   models.update(document.models);
   invalidations.update(document.invalidations);
   breakers.update(document.breakers);

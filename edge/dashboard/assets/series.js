@@ -50,16 +50,16 @@ export function stack(arrays) {
   );
 }
 
-/** Where all of them have a gap, as runs of [first, last]. */
-export function gaps(arrays) {
+/** Where nobody wrote anything, as runs of [first, last]. */
+export function silences({ times_ms, series }) {
+  const told = [...Object.values(series.requests_per_s), series.errors_per_s, series.replica_lag_s];
   const runs = [];
-  const length = arrays[0]?.length ?? 0;
-  for (let i = 0; i < length; i += 1) {
-    if (arrays.some((values) => values[i] !== null && values[i] !== undefined)) continue;
+  times_ms.forEach((_, i) => {
+    if (told.some((values) => (values[i] ?? null) !== null)) return;
     const run = runs.at(-1);
     if (run && run[1] === i - 1) run[1] = i;
     else runs.push([i, i]);
-  }
+  });
   return runs;
 }
 
