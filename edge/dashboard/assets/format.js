@@ -8,7 +8,10 @@ const clock = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-dig
 const minute = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit" });
 const day = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short" });
 
+const date = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", year: "numeric" });
+
 const DAY_MS = 86_400_000;
+const YEAR_S = 31_557_600;
 
 const known = (value) => typeof value === "number" && Number.isFinite(value);
 
@@ -58,7 +61,8 @@ export function seconds(value) {
   if (value < 60) return `${Number(value.toPrecision(value < 10 ? 2 : 3))}${NARROW}s`;
   if (value < 3600) return pair(value, 60, "min", "s");
   if (value < 86_400) return pair(value / 60, 60, "h", "min");
-  return pair(value / 3600, 24, "d", "h");
+  if (value < YEAR_S) return pair(value / 3600, 24, "d", "h");
+  return `${(value / YEAR_S).toFixed(1)}${NARROW}y`;
 }
 
 function pair(value, base, large, small) {
@@ -83,8 +87,9 @@ const coarse = (value) => (value < 120 ? Math.round(value) : value < 7200 ? Math
 export function time(atMs, nowMs) {
   if (!known(atMs)) return UNKNOWN;
   const at = new Date(atMs);
-  const today = known(nowMs) && Math.abs(nowMs - atMs) < DAY_MS;
-  return today ? clock.format(at) : `${day.format(at)} ${clock.format(at)}`;
+  const apart = known(nowMs) ? Math.abs(nowMs - atMs) : Infinity;
+  if (apart < DAY_MS) return clock.format(at);
+  return `${(apart < (YEAR_S * 1000) / 2 ? day : date).format(at)} ${clock.format(at)}`;
 }
 
 /** A time of day to the millisecond, as ids of the update log have it. */

@@ -87,7 +87,7 @@ function explained(wanted, found) {
       part("Which tier, and why not a nearer one", ladder(found, nowMs)),
       part("About this key", facts(found, nowMs))),
     part("In time", ...timeline(found, nowMs)),
-    part("What it depends on", dependencies(found, nowMs), ...notes(found)),
+    part("What it depends on", compared(found), dependencies(found, nowMs), ...notes(found)),
   ];
 }
 
@@ -107,6 +107,12 @@ function facts(found, nowMs) {
     ["Replica", found.replica_connected ? `at most ${seconds(found.lag_s)} behind` : "not connected"],
   ];
   return el("dl", { class: "facts" }, ...rows.map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value))));
+}
+
+/** As-of is that of the nearest entry, which need not be the one that answers. */
+function compared({ tiers }) {
+  const nearest = tiers.find((tier) => tier.entry);
+  return el("p", { class: "small" }, nearest ? `Compared with the entry in ${nearest.tier}.` : "There is no entry to compare with.");
 }
 
 function dependencies(found, nowMs) {
