@@ -16,6 +16,7 @@ from functools import partial
 from typing import NamedTuple
 
 from edge.answer import Answer, Ask, Ladder
+from edge.api import request_id
 from edge.api.headers import answer_headers, cache_status
 from edge.api.predict import Predict
 from edge.api.problems import send_problem
@@ -162,6 +163,7 @@ class Fetch:
         return took_s
 
     async def _fail(self, cycle: ShortCycle, meaning: Meaning, error: NearcastError) -> None:
+        request_id.begin(cycle.fields)
         self._predict.failed(meaning.served.model, error)
         await send_problem(cycle.send, error)
 

@@ -39,7 +39,7 @@ class _NeverWaited:
 class ShortCycle:
     """Stands in for uvicorn's `RequestResponseCycle`; the attributes are mostly what its connection looks at."""
 
-    __slots__ = ("_fields", "_lane", "_start", "disconnected", "keep_alive", "response_complete", "target")
+    __slots__ = ("_lane", "_start", "disconnected", "fields", "keep_alive", "response_complete", "target")
 
     message_event = _NeverWaited
     more_body = response_started = False
@@ -51,7 +51,7 @@ class ShortCycle:
         self.keep_alive = keep_alive
         self.disconnected = self.response_complete = False
         self._lane = lane
-        self._fields = fields
+        self.fields = fields
         self._start: Message = {}
 
     @property
@@ -127,7 +127,7 @@ class ShortCycle:
             "path": path.decode(),
             "raw_path": path,
             "query_string": query,
-            "headers": self._fields,
+            "headers": self.fields,
         }
 
 

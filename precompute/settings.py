@@ -9,6 +9,7 @@ from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from precompute.errors import ConfigError
+from precompute.logs import LogFormat
 
 MIB = 1 << 20
 
@@ -31,6 +32,8 @@ class Settings(BaseSettings):
     #: Celery's broker; without one, database 1 of the primary.
     broker_url: str | None = None
     redis_timeout_s: _Positive = 2.0
+    #: What logs are written as: lines for people, or a JSON document a line for programs.
+    log_format: LogFormat = "text"
 
     #: Loopback unless somebody decides otherwise.
     host: str = "127.0.0.1"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -107,7 +106,8 @@ def _settings_with(call: Invocation, metrics_port: int | None) -> Settings:
 
 
 def _settings(call: Invocation) -> Settings:
-    logging.basicConfig(
-        stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)-7s %(message)s", datefmt="%H:%M:%S"
-    )
-    return call.settings
+    from precompute.logs import set_up_logging
+
+    settings = call.settings
+    set_up_logging(settings.log_format, sys.stderr)
+    return settings

@@ -79,4 +79,4 @@ def _run(call: Invocation, stack: Stack, models: Path | None) -> int:
         with checked_store(stack.where.primary_url):
             publish()
     greeting = f"ready: {stack.url}  (Ctrl-C stops everything)"
-    return Supervisor(children, stream=sys.stdout, greeting=greeting).run()
+    return Supervisor(children, stream=sys.stdout, greeting=greeting, log_format=call.own_settings.log_format).run()

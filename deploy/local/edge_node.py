@@ -50,7 +50,14 @@ def run_edge_node(settings: Settings) -> int:
             for listener in listeners:
                 listener.close()
 
-        return Supervisor(children, greeting=greeting, restarts=RESTARTS, together=True, at_stop=let_go).run()
+        return Supervisor(
+            children,
+            greeting=greeting,
+            restarts=RESTARTS,
+            together=True,
+            at_stop=let_go,
+            log_format=settings.log_format,
+        ).run()
 
 
 def edge_children(

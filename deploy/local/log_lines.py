@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import threading
 from collections import deque
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from typing import TextIO
 
 #: The name our own lines carry.
@@ -22,9 +24,13 @@ _TAIL_LINES = 20
 
 
 class LogLines:
-    """Writes whole lines to one stream, from any thread; coloured if the stream is a terminal."""
+    """Writes whole lines to one stream, from any thread; coloured if the stream is a terminal.
 
-    def __init__(self, stream: TextIO, names: Iterable[str]) -> None:
+    As JSON each is a document that names its process: the one that the process wrote, or one made of its line.
+    """
+
+    def __init__(self, stream: TextIO, names: Iterable[str], *, as_json: bool = False) -> None:
+        self._as_json = as_json
         names = list(names)
         self._stream: TextIO | None = stream
         self._lock = threading.Lock()
@@ -34,7 +40,7 @@ class LogLines:
 
     def write(self, name: str, line: str) -> None:
         """Writes one line of `name`."""
-        text = f"{self._prefix(name)} {line}\n"
+        text = f"{_document(name, line)}\n" if self._as_json else f"{self._prefix(name)} {line}\n"
         with self._lock:
             if self._stream is None:
                 return
@@ -49,6 +55,14 @@ class LogLines:
     def _prefix(self, name: str) -> str:
         label = f"{name:<{self._width}} |"
         return f"\x1b[{self._colours.get(name, 0)}m{label}\x1b[0m" if self._coloured else label
+
+
+def _document(name: str, line: str) -> str:
+    part = json.dumps({"part": name})
+    if line.startswith('{"'):
+        return f"{part[:-1]}, {line[1:]}"
+    at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return json.dumps({"part": name, "at": at, "message": line})
 
 
 class LogPump:

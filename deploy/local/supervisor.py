@@ -15,6 +15,7 @@ from deploy.local.child import Child, KeptChild, StackFailed
 from deploy.local.log_lines import OURSELVES, LogLines
 from deploy.local.processes import Processes
 from deploy.local.restart_policy import RestartSettings
+from precompute.logs import LogFormat
 
 _NAP_S = 0.05
 _DEFAULT_RESTARTS = RestartSettings()
@@ -38,12 +39,14 @@ class Supervisor:
         restarts: RestartSettings = _DEFAULT_RESTARTS,
         together: bool = False,
         at_stop: Callable[[], None] = lambda: None,
+        log_format: LogFormat = "text",
     ) -> None:
         self.failure: StackFailed | None = None
         self._greeting = greeting
         self._together = together
         self._at_stop = at_stop
-        self._log = LogLines(stream or sys.stderr, [OURSELVES, *(child.name for child in children)])
+        names = [OURSELVES, *(child.name for child in children)]
+        self._log = LogLines(stream or sys.stderr, names, as_json=log_format == "json")
         self._processes = Processes()
         self._kept = [KeptChild(child, self._processes, self._log, restarts) for child in children]
         self._stop_requests = 0

@@ -9,6 +9,7 @@ import orjson
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from edge.api import request_id
 from edge.api.problems import PROBLEM_JSON, send_problem
 from edge.api.wire import reason, send_response
 
@@ -30,19 +31,22 @@ class Guard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        named = request_id.begin(scope["headers"])
         size = sum([len(name) + len(value) for name, value in scope["headers"]])
         if size > MAX_HEADER_BYTES:
             await _refuse(send, 431, f"the headers have {size:,} bytes; the limit is {MAX_HEADER_BYTES:,}")
         elif len(scope.get("raw_path", b"")) + len(scope["query_string"]) > MAX_PATH_BYTES:
             await _refuse(send, 414, f"the path and query are longer than {MAX_PATH_BYTES:,} bytes")
         else:
-            await self._passed_on(scope, receive, send)
+            await self._passed_on(scope, receive, send, named)
 
-    async def _passed_on(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _passed_on(self, scope: Scope, receive: Receive, send: Send, named: str) -> None:
         started = False
 
         async def watched(message: Message) -> None:
             nonlocal started
+            if named and not started and message["status"] < 400:
+                message = {**message, "headers": [*message["headers"], (request_id.NAME, named.encode())]}
             started = True
             await send(message)
 
@@ -60,7 +64,8 @@ class Guard:
 
 
 async def _refuse(send: Send, status: int, detail: str, extra: Mapping[str, str] | None = None) -> None:
-    document = {"type": "about:blank", "title": reason(status), "status": status, "detail": detail}
-    headers = [(b"content-type", PROBLEM_JSON), (b"cache-control", b"no-store")]
+    name = request_id.current()
+    document = {"type": "about:blank", "title": reason(status), "status": status, "detail": detail, "request_id": name}
+    headers = [(b"content-type", PROBLEM_JSON), (b"cache-control", b"no-store"), (request_id.NAME, name.encode())]
     headers += [(name.lower().encode(), value.encode()) for name, value in (extra or {}).items()]
     await send_response(send, status, headers, orjson.dumps(document))

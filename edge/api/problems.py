@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import orjson
 from starlette.types import Send
 
+from edge.api import request_id
 from edge.api.authority import NoAuthority, WrongToken
 from edge.api.wire import BodyTooLarge, Header, reason, send_response
 from precompute import errors
@@ -64,8 +65,11 @@ def _extras(error: Exception) -> Mapping[str, object]:
 
 async def send_problem(send: Send, error: Exception, *, head: bool = False, extra: tuple[Header, ...] = ()) -> None:
     """Answers with the problem document of an error."""
+    name = request_id.current()
     headers: list[Header] = [(b"content-type", PROBLEM_JSON), (b"cache-control", b"no-store"), *extra]
+    headers.append((request_id.NAME, name.encode()))
     if isinstance(error, errors.TransientError | errors.VersionMissing):
         after_s = error.retry_after_s if isinstance(error, errors.Overloaded) else 1
         headers.append((b"retry-after", b"%d" % after_s))
-    await send_response(send, status_of(error), headers, orjson.dumps(problem(error)), head=head)
+    body = orjson.dumps({**problem(error), "request_id": name})
+    await send_response(send, status_of(error), headers, body, head=head)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import json
 
 from deploy.local.log_lines import LogLines
 
@@ -43,3 +44,17 @@ def test_a_reader_that_went_away_does_not_stop_the_stack() -> None:
 
     log.write("edge", "a")
     log.write("edge", "b")
+
+
+def test_as_json_each_line_is_a_document_that_names_its_process() -> None:
+    """A process's own document is kept as it is; a line of one that knows no JSON becomes one."""
+    stream = io.StringIO()
+    log = LogLines(stream, ["edge", "primary"], as_json=True)
+
+    log.write("edge", '{"level":"info","message":"ready"}')
+    log.write("primary", "Ready to accept connections")
+
+    edge, primary = map(json.loads, stream.getvalue().splitlines())
+    assert edge == {"part": "edge", "level": "info", "message": "ready"}
+    assert (primary["part"], primary["message"]) == ("primary", "Ready to accept connections")
+    assert primary["at"].endswith("Z")
