@@ -15,9 +15,10 @@ from starlette.types import Receive, Scope, Send
 from uvicorn.server import ServerState
 
 from edge.api.predict import Predict
+from edge.connections import drain
 from edge.fetch import Fetch
 from edge.hit import HitDoor
-from edge.lane import LaneProtocol, drain, lane_protocol
+from edge.lane import LaneProtocol, lane_protocol
 from edge.stats import Tier
 from precompute.errors import StoreUnavailable
 from precompute.keys import entry_key
