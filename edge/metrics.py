@@ -99,6 +99,7 @@ class SnapshotCollector(Collector):
         yield self._requests()
         yield self._durations()
         yield self._errors()
+        yield self._shed()
         yield from self._timings()
         yield from self._views_in_time()
         for name, text in COUNTERS.items():
@@ -122,6 +123,13 @@ class SnapshotCollector(Collector):
         for labels, durations in self._snapshot.by_tier().items():
             running = map(float, durations.up_to(BUCKETS_S))
             family.add_metric(labels, list(zip(bounds, running, strict=True)), durations.total_ns / 1e9)
+        return family
+
+    def _shed(self) -> Metric:
+        family = counters("requests_shed", "Keys refused for load, which are among the errors.", "model")
+        for (model, what), count in self._snapshot.of_which.items():
+            if what == "shed":
+                family.add_metric((model,), count)
         return family
 
     def _timings(self) -> Iterator[Metric]:

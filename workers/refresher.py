@@ -141,8 +141,9 @@ class Refresher:
         for model, keys in self._pending.chosen(self._sender.room(now_s)).items():
             for at in range(0, len(keys), REFRESH_KEYS):
                 part = keys[at : at + REFRESH_KEYS]
-                since = [self._receipts.since_ms(self._pending.number(model, text)) for text in part]
-                self._sender.send(model, part, since)
+                numbers = [self._pending.number(model, text) for text in part]
+                since = {number: self._receipts.since_ms(number) for number in set(numbers)}
+                self._sender.send(model, part, [since[number] for number in numbers])
                 self._pending.queued(model, part)
                 self.counts.queued += len(part)
         self._pending.put_off(now_s)

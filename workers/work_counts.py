@@ -62,9 +62,9 @@ class WorkCounts:
         """Redis was asked again after a failure."""
         self._add(_RETRIES, times)
 
-    def refreshed(self, model: str, after_s: float) -> None:
-        """A prediction was made anew so long after the change behind it."""
-        self._observe(("refreshed_s", model), REFRESHED_BUCKETS_S, after_s)
+    def refreshed(self, model: str, after_s: float, times: int = 1) -> None:
+        """So many predictions were made anew so long after the change behind them."""
+        self._observe(("refreshed_s", model), REFRESHED_BUCKETS_S, after_s, times)
 
     def total(self, *name: str) -> int:
         """Over all processes; what cannot be counted here is 0."""
@@ -89,9 +89,9 @@ class WorkCounts:
         """When a task last came to an end, in ms since 1970; 0 if none has."""
         return max(row[self._columns[_PROGRESS_MS]] for row in self._rows)
 
-    def _observe(self, name: Name, bounds: Sequence[float], seconds: float) -> None:
-        self._add((*name, str(bisect_left(bounds, seconds))), 1)
-        self._add((*name, _SUM), round(seconds * 1e6))
+    def _observe(self, name: Name, bounds: Sequence[float], seconds: float, times: int = 1) -> None:
+        self._add((*name, str(bisect_left(bounds, seconds))), times)
+        self._add((*name, _SUM), round(seconds * 1e6) * times)
 
     def _add(self, name: Name, count: int) -> None:
         at = self._columns.get(name)

@@ -150,6 +150,13 @@ def test_openmetrics_says_the_same_with_units() -> None:
     assert units["nearcast_memory_bytes"] == "bytes"
 
 
+def test_keys_refused_for_load_are_shown_by_model() -> None:
+    """They are errors as well; answers that were not modified are none of them."""
+    found = shown(Snapshot(of_which={("m", "shed"): 3, ("m", "not_modified"): 2}))
+
+    assert found["nearcast_requests_shed_total", (("model", "m"),)] == 3
+
+
 def test_ages_and_delays_are_histograms_of_their_own() -> None:
     """Their bounds are sums of the finer ones, exactly."""
     ages, delays = Histogram(), Histogram()
