@@ -15,6 +15,8 @@ ROOT = Path(__file__).parents[2]
 ALLOWED = {
     "precompute/__init__.py": "",
     "precompute/keys.py": "",
+    "precompute/otel.py": "import opentelemetry.sdk",
+    "precompute/tracing.py": "import precompute.otel, opentelemetry.sdk",
     "precompute/store.py": "import redis, hiredis",
     "precompute/runtime.py": "import onnxruntime",
     "edge/__init__.py": "import precompute.keys",
@@ -44,6 +46,7 @@ FORBIDDEN = [
     ("edge/app.py", "import apscheduler"),
     ("deploy/__init__.py", "import uvicorn"),
     ("precompute/keys.py", "import starlette"),
+    ("edge/app.py", "import opentelemetry.sdk"),
 ]
 
 
