@@ -14,12 +14,10 @@ for that to be known.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-
-import msgspec
-import orjson
+from collections.abc import Callable, Sequence
 
 from edge.absent import SHARE, AbsentKeys
+from edge.ask import Answer, Ask
 from edge.deadlines import Deadlines
 from edge.edition import Editions
 from edge.held import Held
@@ -28,55 +26,14 @@ from edge.memory import Memory
 from edge.replica import Replica
 from edge.stats import Stats, Tier
 from edge.write_back import WriteBack
-from precompute.entry import identity, mark_stale
+from precompute.entry import mark_stale
 from precompute.errors import DeadlineExceeded, EntryCorrupt, PermanentError, TransientError
 from precompute.freshness import Freshness, Verdict
-from precompute.keys import entry_key, entry_prefix
-from precompute.models import Key
+from precompute.keys import entry_prefix
 from precompute.predictor import Batch, Predictor
 
 #: Looking a member up takes 0.05 µs.
 _FRESH, _REPLICA = Verdict.FRESH, Tier.REPLICA
-
-
-class Answer(msgspec.Struct, frozen=True, eq=False):
-    """What to send.
-
-    Attributes:
-        tier: where it came from.
-        memory: why memory did not answer (`uri-miss`, `stale` or `request`), empty if it did.
-        held: what it was made from; None for a default.
-        fresh_for_ms: negative when stale.
-    """
-
-    body: bytes
-    tier: Tier
-    memory: str
-    held: Held | None
-    age_ms: int
-    fresh_for_ms: int
-
-
-class Ask(msgspec.Struct, frozen=True, eq=False):
-    """One key to answer.
-
-    Attributes:
-        deadline: event-loop time by which the answer is wanted.
-        revalidate: the caller wants nothing from memory (`Cache-Control: no-cache`).
-        name: the entry's key in every tier; made from the others.
-    """
-
-    predictor: Predictor
-    key: Key
-    deadline: float
-    revalidate: bool = False
-    name: str = ""
-
-    def __post_init__(self) -> None:
-        if not self.name:
-            servable = self.predictor.servable
-            name = entry_key(servable.model.name, servable.version, self.key.text)
-            msgspec.structs.force_setattr(self, "name", name)
 
 
 class Ladder:
@@ -163,7 +120,7 @@ class Ladder:
     def from_replica(self, ask: Ask, value: bytes | None) -> Answer | None:
         """Steps 2 and 3, with what was read."""
         before = self._undeleted(ask.name)
-        why = _why(ask, before)
+        why = ask.why(before)
         candidates = [] if before is None else [before]
         if value is not None and (held := self._held(ask, value)) is not None:
             now_ms = self._now_ms()
@@ -206,7 +163,7 @@ class Ladder:
     async def from_live(self, asks: Sequence[Ask]) -> list[Answer | Exception]:
         """Steps 4 and 5 for asks of one model that have the same time left; where `answer` raises, the error."""
         outcomes = [self._again(ask) for ask in asks]
-        flying = [(i, asks[i], _why(asks[i], self.memory.peek(asks[i].name))) for i, o in enumerate(outcomes) if not o]
+        flying = [(i, asks[i], asks[i].why(self.memory.peek(asks[i].name))) for i, o in enumerate(outcomes) if not o]
         landed = await self._flown([ask for _, ask, _ in flying]) if flying else []
         for (i, ask, why), held in zip(flying, landed, strict=True):
             outcomes[i] = self._brought(ask, why, held)
@@ -261,7 +218,7 @@ class Ladder:
         if held is not None:
             return self._answer(held, Tier.STALE, why)
         if policy.default is not None:
-            return Answer(default_body(ask, policy.default), Tier.DEFAULT, why, None, 0, -1)
+            return Answer(ask.default_body(policy.default), Tier.DEFAULT, why, None, 0, -1)
         if isinstance(error, TimeoutError):
             return DeadlineExceeded("no answer within the budget")
         return error
@@ -331,17 +288,3 @@ class Ladder:
             left_ms = -held.stale_for_ms(self._freshness, now_ms) - 1
         body = mark_stale(held.body) if tier is Tier.STALE else held.body
         return Answer(body, tier, why, held, max(0, now_ms - held.computed_ms), left_ms)
-
-
-def _why(ask: Ask, held: Held | None) -> str:
-    """Why memory does not answer, in the words of RFC 9211."""
-    if ask.revalidate:
-        return "request"
-    return "uri-miss" if held is None else "stale"
-
-
-def default_body(ask: Ask, outputs: Mapping[str, object]) -> bytes:
-    """The answer of last resort, in the shape of any other."""
-    servable = ask.predictor.servable
-    head = identity(servable.model.name, servable.version, servable.variant, ask.key.text)
-    return head + b'"outputs":' + orjson.dumps(outputs) + b',"as_of":null,"computed_at":null,"stale":true}'

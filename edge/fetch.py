@@ -15,12 +15,13 @@ from collections.abc import Coroutine
 from functools import partial
 from typing import NamedTuple
 
-from edge.answer import Answer, Ask, Ladder
+from edge.answer import Ladder
 from edge.api import request_id
 from edge.api.headers import answer_headers, cache_status
 from edge.api.predict import Predict
 from edge.api.problems import send_problem
 from edge.api.wire import send_response
+from edge.ask import Answer, Ask
 from edge.held import Held
 from edge.hit import HitDoor, Meaning
 from edge.serving import Serving

@@ -10,8 +10,9 @@ from collections.abc import Sequence
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from edge.answer import Ask, Ladder
+from edge.answer import Ladder
 from edge.api.predict import PREFIX
+from edge.ask import Ask
 from edge.held import Held
 from edge.lane import LaneProtocol
 from precompute.tracing import Tracing

@@ -8,8 +8,8 @@ and `Cache-Groups` (RFC 9875) for caches that are told.
 
 from __future__ import annotations
 
-from edge.answer import Answer
 from edge.api.wire import JSON, Header
+from edge.ask import Answer
 from edge.held import Held
 from edge.stats import Tier
 

@@ -13,10 +13,11 @@ import msgspec
 import orjson
 from starlette.types import Receive, Scope, Send
 
-from edge.answer import Answer, Ask, Ladder
+from edge.answer import Ladder
 from edge.api.headers import answer_headers
 from edge.api.problems import problem, send_problem, status_of
 from edge.api.wire import JSON, decode_percent, decode_utf8, header, path_segments, read_body, send_response
+from edge.ask import Answer, Ask
 from edge.serving import Serving
 from edge.stats import Stats, Tier
 from precompute.errors import InvalidContext, InvalidRequest, NearcastError, Overloaded

@@ -7,10 +7,11 @@ from collections.abc import Callable
 
 from starlette.types import Receive, Scope, Send
 
-from edge.answer import Ask, Ladder
+from edge.answer import Ladder
 from edge.api.predict import parse_one
 from edge.api.problems import send_problem
 from edge.api.wire import path_segments, send_json
+from edge.ask import Ask
 from edge.held import Held
 from edge.replica import Replica
 from edge.serving import Serving

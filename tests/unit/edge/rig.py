@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from edge.answer import Answer, Ask, Ladder
+from edge.answer import Ladder
+from edge.ask import Answer, Ask
 from edge.held import Held
 from edge.memory import Memory
 from edge.stats import Stats

@@ -7,7 +7,7 @@ import asyncio
 import orjson
 import pytest
 
-from edge.answer import Answer
+from edge.ask import Answer
 from edge.stats import Tier
 from precompute.entry import header
 from precompute.errors import DeadlineExceeded, FeatureMissing, Overloaded, StoreUnavailable

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from edge.answer import Answer
 from edge.api.headers import answer_headers, cache_control, cache_status, tag_headers
+from edge.ask import Answer
 from edge.held import Held
 from edge.stats import Tier
 from tests.unit.edge.rig import Rig
