@@ -6,11 +6,11 @@ import time
 from collections.abc import Callable
 
 from precompute.errors import NearcastError, PermanentError, TransientError
+from precompute.job_record import Failure, chunk_size
 from precompute.predictor import Predictor
 from precompute.store import CommandFailed
 from precompute.sweep import SweepResult, parse_keys, sweep
 from workers import tallies
-from workers.job_record import Failure, chunk_size
 from workers.job_store import Chunk, JobStore
 from workers.retrying import retrying
 from workers.workplace import Workplace

@@ -17,10 +17,10 @@ from importlib.resources import files
 import msgspec
 import orjson
 
+from precompute.job_record import Failure, Job, Progress
 from precompute.keys import JOBS, fence_key, job_key
 from precompute.store import CommandFailed, Store, checked
 from workers.errors import JobEnded, JobMissing
-from workers.job_record import Failure, Job, Progress
 from workers.lease import LEASE
 
 #: Failures kept by name; all are counted.

@@ -10,6 +10,7 @@ from itertools import islice
 from pathlib import Path
 
 from precompute.errors import InvalidRequest, VersionMissing
+from precompute.job_record import Failure, Job, Progress
 from precompute.manifest import Project
 from precompute.models import Model
 from precompute.registry import Registry
@@ -17,7 +18,6 @@ from precompute.schedules import Priority
 from precompute.store import Store
 from workers.chunks import now_ms
 from workers.errors import JobRefused
-from workers.job_record import Failure, Job, Progress
 from workers.job_store import JobStore
 from workers.key_sources import Listed, Source, list_keys, source_data, source_of
 from workers.stalls import STALL_S, StallWatch

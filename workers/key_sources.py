@@ -12,6 +12,7 @@ import orjson
 
 from precompute import hotkeys
 from precompute.errors import InvalidKey, PermanentError
+from precompute.job_record import Failure
 from precompute.keys import MAX_KEY_BYTES, SEPARATOR, escape_part, row_key, row_prefix, schedule_key
 from precompute.layouts import Layouts
 from precompute.manifest import Project
@@ -19,7 +20,6 @@ from precompute.models import ENTITY, KeySource, Model
 from precompute.rows import Layout
 from precompute.store import Store
 from workers.errors import JobRefused
-from workers.job_record import Failure
 
 #: What one SCAN may look at, and one MGET may read.
 PAGE = 1000

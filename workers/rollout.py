@@ -15,11 +15,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from precompute import hotkeys
+from precompute.job_record import Progress
 from precompute.manifest import Project
 from precompute.registry import Registry, Version
 from precompute.rollout import Warmth, measure
 from precompute.store import Store
-from workers.job_record import Progress
 from workers.jobs import Jobs, Ticket
 from workers.key_sources import GivenKeys
 

@@ -11,10 +11,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from precompute.fires import next_fire, opening_ms, start_ms
+from precompute.job_runs import Ledger
 from precompute.schedules import OnViewUpdate, Schedule
 from precompute.updates import SEQUENCE_BITS, milliseconds
 from workers.schedule_events import Event
-from workers.schedule_ledger import Ledger
 
 #: Missed fires that are counted one by one; after a longer time without a leader, the others are passed over.
 MAX_MISSED = 1000

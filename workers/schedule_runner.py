@@ -10,17 +10,19 @@ import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from precompute.declared_jobs import Declared
 from precompute.errors import NearcastError, TransientError
+from precompute.job_record import Progress
+from precompute.job_runs import Ledger, Run
 from precompute.schedules import Schedule
 from precompute.store import Store
 from workers.chunks import now_ms
 from workers.errors import JobEnded
-from workers.job_record import Progress
 from workers.jobs import Jobs, Ticket
 from workers.key_sources import Source, StoredKeys, source_of
 from workers.schedule_events import Seen, read_events
-from workers.schedule_ledger import Known, Ledger, Ledgers, Run
-from workers.schedule_store import Declared, ScheduleStore
+from workers.schedule_ledger import Known, Ledgers
+from workers.schedule_store import ScheduleStore
 from workers.schedule_turn import Sight, Turn, current, take_turn
 
 log = logging.getLogger(__name__)

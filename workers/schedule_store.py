@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
-from precompute.errors import ManifestError, PermanentError
+from precompute.declared_jobs import COMMANDS, Added, Declarations, Declared, Pause, declarations
+from precompute.errors import PermanentError
 from precompute.keys import PAUSES, SCHEDULES, schedule_key
 from precompute.manifest import Project, parse_job
 from precompute.models import Model
-from precompute.schedules import Schedule
-from precompute.store import Store, checked
+from precompute.store import Store
 from workers.chunks import now_ms
 from workers.errors import JobRefused, ScheduleMissing
 from workers.key_sources import pack_keys
@@ -22,44 +21,6 @@ from workers.key_sources import pack_keys
 MAX_KEYS = 1_000_000
 #: Wrong keys that a refusal names.
 _NAMED = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Declared:
-    """A declared job and what is known about it.
-
-    Attributes:
-        since_ms: fires before this are none of its; 0 where nobody has said.
-    """
-
-    schedule: Schedule
-    origin: Literal["manifest", "command"]
-    paused: bool = False
-    since_ms: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Declarations:
-    """All declared jobs by name; `broken` ones, with the reason, no longer fit the project."""
-
-    jobs: Mapping[str, Declared]
-    broken: Mapping[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class _Added:
-    """What `jobs:schedules` holds of one job."""
-
-    table: dict[str, Any]
-    added_ms: int
-
-
-@dataclass(frozen=True, slots=True)
-class _Pause:
-    """What `jobs:pauses` holds of one job: the latest change."""
-
-    paused: bool
-    at_ms: int
 
 
 class ScheduleStore:
@@ -72,21 +33,7 @@ class ScheduleStore:
 
     def all(self) -> Declarations:
         """Everything that is declared; the project file comes first. Raises StoreUnavailable."""
-        added, pauses = map(checked, self._store.run([("HGETALL", SCHEDULES), ("HGETALL", PAUSES)]))
-        paused = {name: msgspec.json.decode(raw, type=_Pause) for name, raw in _pairs(pauses)}
-        jobs = {name: _declared(schedule, "manifest", 0, paused) for name, schedule in self._project.jobs.items()}
-        broken: dict[str, str] = {}
-        for name, raw in sorted(_pairs(added)):
-            if name in jobs:
-                continue
-            stored = msgspec.json.decode(raw, type=_Added)
-            try:
-                schedule = parse_job(self._project, name, stored.table, "command")
-            except ManifestError as error:
-                broken[name] = "; ".join(problem.message for problem in error.problems)
-            else:
-                jobs[name] = _declared(schedule, "command", stored.added_ms, paused)
-        return Declarations(jobs, broken)
+        return declarations(self._project, *self._store.run(COMMANDS))
 
     def get(self, name: str) -> Declared:
         """One job.
@@ -120,7 +67,7 @@ class ScheduleStore:
         if "keys" in schedule.keys:
             _check_keys(self._project.model(schedule.model), keys)
         now = self._clock_ms()
-        raw = msgspec.json.encode(_Added(dict(table), now))
+        raw = msgspec.json.encode(Added(dict(table), now))
         if not replace and self._store.call("HEXISTS", SCHEDULES, name):
             raise JobRefused(f"job {name!r} exists already; remove it first, or say --replace")
         packed = ("SET", schedule_key(name, "keys"), pack_keys(keys)) if keys else ("DEL", schedule_key(name, "keys"))
@@ -152,16 +99,7 @@ class ScheduleStore:
 
     def _set_paused(self, name: str, *, paused: bool) -> None:
         if self.get(name).paused != paused:
-            self._store.call("HSET", PAUSES, name, msgspec.json.encode(_Pause(paused, self._clock_ms())))
-
-
-def _declared(
-    schedule: Schedule, origin: Literal["manifest", "command"], added_ms: int, pauses: Mapping[str, _Pause]
-) -> Declared:
-    pause = pauses.get(schedule.name)
-    if pause is None:
-        return Declared(schedule, origin, since_ms=added_ms)
-    return Declared(schedule, origin, pause.paused, added_ms if pause.paused else max(added_ms, pause.at_ms))
+            self._store.call("HSET", PAUSES, name, msgspec.json.encode(Pause(paused, self._clock_ms())))
 
 
 def _check_keys(model: Model, keys: Sequence[str]) -> None:
@@ -178,7 +116,3 @@ def _check_keys(model: Model, keys: Sequence[str]) -> None:
     if wrong:
         more = f"; and {len(wrong) - _NAMED:,} more" if len(wrong) > _NAMED else ""
         raise JobRefused(f"{len(wrong):,} of {len(keys):,} keys are wrong: {'; '.join(wrong[:_NAMED])}{more}")
-
-
-def _pairs(flat: Sequence[bytes]) -> list[tuple[str, bytes]]:
-    return [(name.decode(), value) for name, value in zip(flat[::2], flat[1::2], strict=True)]

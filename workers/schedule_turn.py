@@ -14,11 +14,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 
+from precompute.job_record import Progress
+from precompute.job_runs import Ledger, Run, State
 from precompute.schedules import Schedule
-from workers.job_record import Progress
 from workers.schedule_events import Event
 from workers.schedule_fires import Due, Fire, cursor_at, due, kind_of
-from workers.schedule_ledger import Ledger, Run, State
 
 #: Runs of one job that may wait for the one at work; more would only come later and later.
 MAX_QUEUED = 10

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from workers.job_record import Progress
+from precompute.job_record import Progress
 
 #: A worker shows activity at least once a second while it computes.
 STALL_S = 5.0

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from precompute import hotkeys
 from precompute.entry import EPOCH_RANGE, epoch_of
 from precompute.hotkeys import MergeRule
+from precompute.job_record import Progress
 from precompute.keys import entry_key
 from precompute.manifest import Project
 from precompute.models import Model
@@ -18,7 +19,6 @@ from precompute.store import Store, checked
 from precompute.updates import parse_epoch
 from workers.chunks import now_ms
 from workers.expiry import Watchlist, left_s
-from workers.job_record import Progress
 from workers.jobs import Jobs
 from workers.refresh_sender import RefreshSender
 from workers.stalls import StallWatch

@@ -116,8 +116,8 @@ def split_dependents(text: str) -> dict[str, str]:
 
 
 def _keys_of(path: Path) -> list[str]:
+    from precompute.job_record import Failure
     from workers.errors import JobRefused
-    from workers.job_record import Failure
     from workers.key_sources import read_keys_file
 
     found: list[str] = []

@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from deploy.cli.job_desk import Desk
+    from precompute.declared_jobs import Declared
+    from precompute.job_record import Failure, Progress
+    from precompute.job_runs import Run
     from precompute.schedules import Schedule
-    from workers.job_record import Failure, Progress
-    from workers.schedule_ledger import Run
-    from workers.schedule_store import Declared
 
 Document = dict[str, object]
 

@@ -11,9 +11,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from deploy.cli.invocation import Invocation
+    from precompute.declared_jobs import Declared
     from workers.jobs import Jobs
     from workers.schedule_ledger import Ledgers
-    from workers.schedule_store import Declared, ScheduleStore
+    from workers.schedule_store import ScheduleStore
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,9 +33,9 @@ from deploy.cli.show import Json, facts, show, tell
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from workers.job_record import Progress
+    from precompute.declared_jobs import Declared
+    from precompute.job_record import Progress
     from workers.key_sources import Source
-    from workers.schedule_store import Declared
 
 group = typer.Typer(
     no_args_is_help=True, help="Run precompute jobs, now or by schedule, and look at them.", rich_markup_mode="markdown"

@@ -24,6 +24,7 @@ from precompute import hotkeys, manifest, predictions
 from precompute.entry import Entry
 from precompute.errors import StoreUnavailable
 from precompute.features import Features, Row
+from precompute.job_runs import Run
 from precompute.keys import row_key
 from precompute.models import Key
 from precompute.predictor import Servable
@@ -37,7 +38,7 @@ from tests.edge_process import address
 from tests.roles import Role, role
 from tests.waiting import wait_until
 from workers import tallies
-from workers.schedule_ledger import Ledgers, Run
+from workers.schedule_ledger import Ledgers
 
 pytestmark = pytest.mark.faults
 

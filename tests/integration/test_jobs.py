@@ -13,6 +13,7 @@ from precompute import manifest
 from precompute.errors import InvalidRequest, StoreUnavailable, VersionMissing
 from precompute.features import Features, Row
 from precompute.hotkeys import HotCounter, MergeRule, flush_commands, merge
+from precompute.job_record import Progress
 from precompute.keys import active_key, blob_key, fence_key, hot_key, job_key
 from tests.flights import MANIFEST, Flights
 from tests.roles import role
@@ -21,7 +22,6 @@ from workers import tallies
 from workers.app import run_worker
 from workers.chunks import MAX_ATTEMPTS, compute_chunk
 from workers.errors import JobEnded, JobMissing, JobRefused
-from workers.job_record import Progress
 from workers.job_store import MAX_FAILURES, JobStore
 from workers.jobs import Jobs, Ticket
 from workers.key_sources import AllKeys, DependentKeys, GivenKeys, HotKeys, KeysFile, Source

@@ -14,6 +14,8 @@ import pytest
 from deploy.local.redis_pair import RedisPair
 from precompute import manifest
 from precompute.errors import ManifestError
+from precompute.job_record import Progress
+from precompute.job_runs import Ledger, Run
 from precompute.keys import fence_key
 from tests import onnx_models
 from tests.flights import Flights
@@ -21,11 +23,10 @@ from tests.roles import role
 from tests.waiting import wait_until
 from workers import tallies
 from workers.errors import JobRefused, ScheduleMissing
-from workers.job_record import Progress
 from workers.jobs import Jobs, Ticket
 from workers.key_sources import AllKeys
 from workers.lease import LEASE
-from workers.schedule_ledger import Ledger, Ledgers, Run
+from workers.schedule_ledger import Ledgers
 from workers.schedule_runner import ScheduleRunner
 from workers.schedule_store import ScheduleStore
 from workers.task_queue import CeleryQueue, open_queue

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from precompute.cron import Cron
+from precompute.job_record import Job, Progress
+from precompute.job_runs import Run
 from precompute.schedules import ByCron, Every, Schedule, When
-from workers.job_record import Job, Progress
-from workers.schedule_ledger import Run
 
 
 def schedule(when: When | str | int = 1000, **more: object) -> Schedule:

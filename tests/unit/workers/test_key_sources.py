@@ -7,10 +7,10 @@ from typing import cast
 
 import pytest
 
+from precompute.job_record import Failure
 from precompute.store import Store
 from tests.unit.workers.models import PROJECT
 from workers.errors import JobRefused
-from workers.job_record import Failure
 from workers.key_sources import (
     MAX_LINE_BYTES,
     PAGE,

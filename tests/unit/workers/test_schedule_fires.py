@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from precompute.job_runs import Ledger
 from precompute.schedules import OnPublish, OnViewUpdate, Window
 from precompute.updates import SEQUENCE_BITS
 from tests.unit.workers.schedules import schedule
 from workers.schedule_events import Event
 from workers.schedule_fires import MAX_MISSED, Due, Fire, cursor_at, due, kind_of
-from workers.schedule_ledger import Ledger
 
 HOUR_MS = 3_600_000
 

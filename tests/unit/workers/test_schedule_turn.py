@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from precompute.job_runs import Ledger, Run
 from precompute.schedules import OnPublish, Schedule
 from tests.unit.workers.schedules import progress, schedule
 from workers.schedule_events import Event
-from workers.schedule_ledger import Ledger, Run
 from workers.schedule_turn import MAX_ATTEMPTS, MAX_QUEUED, Sight, Turn, current, take_turn
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from workers.job_record import Job, Progress
+from precompute.job_record import Job, Progress
 from workers.stalls import StallWatch
 
 JOB = Job("late-1", "late", "default", 1, "all keys", 100, 0)

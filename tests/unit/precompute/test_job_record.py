@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from workers.job_record import Job, Progress, chunk_size
+from precompute.job_record import Job, Progress, chunk_size
 
 JOB = Job("late-1", "late", "default", 1, "all keys", 100, 0)
 
