@@ -22,6 +22,7 @@ from edge.damaged import Damaged
 from edge.dashboard.data import DATA, LIVE, Data, Events
 from edge.dashboard.gather import Gatherer
 from edge.dashboard.page import Page
+from edge.dashboard.run_job import RUN, RunJob
 from edge.fetch import Fetch
 from edge.follower import BLOCK_MS, Follower
 from edge.held import Held
@@ -200,15 +201,22 @@ class Edge:
             Route(PREFIX + "{rest:path}", predict, methods=["GET", "HEAD", "POST"]),
             Route(INVALIDATE, Invalidate(self.serving.project, self._writes, self.settings, now_ms), methods=["POST"]),
             Route(WHY + "{rest:path}", why, methods=["GET"]),
-            Route(DATA, self._data, methods=["GET", "HEAD"]),
-            Route(LIVE, self._events, methods=["GET"]),
             Route("/livez", self._live),
             Route("/readyz", self._ready),
             Route("/metrics", metrics, methods=["GET", "HEAD"]),
-            *Page().routes(),
+            *self._dashboard(),
         ]
         app = Guard(Router(routes, redirect_slashes=False))
         return app if self._tracing is None else TracedApp(app, self._tracing)
+
+    def _dashboard(self) -> list[Route]:
+        run = RunJob(self.serving.project, self._writes, self.settings, now_ms)
+        return [
+            Route(DATA, self._data, methods=["GET", "HEAD"]),
+            Route(LIVE, self._events, methods=["GET"]),
+            Route(RUN + "{rest:path}", run, methods=["POST"]),
+            *Page().routes(),
+        ]
 
     async def _live(self, request: Request) -> Response:
         return JSONResponse({"live": True})

@@ -31,7 +31,7 @@ DELAY_BUCKETS_S = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5,
 #: What `Snapshot.timings` hold.
 TIMINGS = {
     "age": ("Age of answers that were there already; one for each millisecond with any.", AGE_BUCKETS_S),
-    "update_to_stale": ("From a change to the end of what was made before; first and last of a read.", DELAY_BUCKETS_S),
+    "update_to_stale": ("From a change to the end of what was made before.", DELAY_BUCKETS_S),
 }
 #: Under these names.
 _SHOWN_AS = {"age": "prediction_age", "update_to_stale": "update_to_stale"}

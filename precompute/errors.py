@@ -10,6 +10,7 @@ NearcastError
 └─ PermanentError             retrying cannot help
    ├─ UnknownModel            no such model in the project
    ├─ UnknownView             no such view in the project
+   ├─ UnknownJob              no such job is declared
    ├─ InvalidKey              the key does not have the model's shape
    ├─ InvalidContext          a request-time feature is missing, mistyped or out of range
    ├─ FeatureMissing          a row, field or number that the model cannot do without
@@ -94,6 +95,13 @@ class UnknownView(PermanentError):
     def __init__(self, name: str, known: list[str]) -> None:
         super().__init__(f"no view {name!r}; this project has: {', '.join(known) or 'none'}")
         self.known = known
+
+
+class UnknownJob(PermanentError):
+    """Names the declared jobs that exist."""
+
+    def __init__(self, name: str, known: list[str]) -> None:
+        super().__init__(f"no declared job {name!r}; there are: {', '.join(known) or 'none'}")
 
 
 class InvalidKey(PermanentError):

@@ -19,6 +19,7 @@ hex of the UTF-8 byte). `~` needs no percent-encoding in a URL, so a key never h
 | `model:log`                | stream | one record per publish and per change of a pointer           |
 | `orders:past`              | list   | what was invalidated by hand, by whom and why, newest first  |
 | `orders:refresh`           | list   | hot keys that an edge was told to have recomputed            |
+| `orders:runs`              | list   | declared jobs that an edge was told to have run              |
 | `hot:{model}`              | zset   | key -> decayed request weight                                |
 | `hot:{model}:windows`      | list   | sketches flushed by edges, waiting to be merged              |
 | `hot:{model}:state`        | hash   | when they were merged last, total rate, error bound          |
@@ -45,6 +46,8 @@ hex of the UTF-8 byte). `~` needs no percent-encoding in a URL, so a key never h
 | `stats:5s:node:process`    | stream | what an edge process has counted, by 5 s; ids begin with when |
 | `stats:1m:node:process`    | stream | the same by minutes                                          |
 | `stats:nodes`              | zset   | process and node -> ms when it wrote last                    |
+| `stats:roles`              | zset   | role and name of a worker and the like -> ms when it said so |
+| `stats:role:role:name`     | string | what it says of itself, as JSON; expires                     |
 | `stats:work:hour`          | hash   | what workers did: 5 s and what -> count; hour in ms           |
 | `hb`                       | string | heartbeat of the primary's side: time in ms                  |
 
@@ -198,6 +201,7 @@ REGISTRY_LOG = "model:log"
 ORDERS = "!"
 ORDERS_PAST = "orders:past"
 ORDERED_REFRESHES = "orders:refresh"
+ORDERED_RUNS = "orders:runs"
 #: What the names of all entries begin with.
 ENTRY_PREFIX = "p:"
 HEARTBEAT = "hb"
@@ -208,6 +212,7 @@ WORKER_TALLIES = "stats:workers"
 ROW_COSTS = "stats:costs"
 AUDIT = "stats:audit"
 STATS_SOURCES = "stats:nodes"
+STATS_ROLES = "stats:roles"
 
 
 def hot_key(model: str) -> str:
@@ -268,6 +273,11 @@ def fence_key(name: str) -> str:
 def stats_key(width: str, node: str, process: int) -> str:
     """What one process of an edge node has counted, in buckets of some width."""
     return f"stats:{width}:{node}:{process}"
+
+
+def role_key(role: str, name: str) -> str:
+    """What a worker, a refresher or a scheduler says of itself."""
+    return f"stats:role:{role}:{name}"
 
 
 def work_key(hour_ms: int) -> str:

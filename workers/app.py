@@ -24,6 +24,7 @@ from workers.celery_log import quieten
 from workers.exporter import exported, new_registry
 from workers.messages import QUEUE_OF, REFRESH_QUEUE
 from workers.orphans import die_with_parent
+from workers.role_beat import Pulse, beating
 from workers.tasks import register
 from workers.work_counts import WorkCounts
 from workers.work_metrics import WorkCollector
@@ -50,7 +51,8 @@ def run_worker(settings: Settings, concurrency: int = 1) -> None:
     workplace = PerProcess(lambda: open_workplace(settings, project, counts))
     register(app, workplace, settings.job_keep_s, tracing)
     registry = new_registry("worker", WorkCollector(counts, list(project.models)))
-    with exported(settings, registry), _counted_by(counts):
+    pulse = lambda: Pulse(counts.progress_ms, counts.computed)  # noqa: E731
+    with exported(settings, registry), _counted_by(counts), beating(settings, "worker", pulse):
         _serve(app, settings, concurrency)
     tracing.close()
 

@@ -19,12 +19,5 @@ class JobEnded(PermanentError):
         super().__init__(f"job {job_id!r} was ended while its keys were being listed")
 
 
-class ScheduleMissing(PermanentError):
-    """Names the declared jobs that exist."""
-
-    def __init__(self, name: str, known: list[str]) -> None:
-        super().__init__(f"no declared job {name!r}; there are: {', '.join(known) or 'none'}")
-
-
 class JobRefused(PermanentError):
     """A job that makes no sense; says why."""

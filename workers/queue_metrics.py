@@ -13,6 +13,7 @@ from precompute import dead_letters
 from precompute.errors import StoreUnavailable
 from precompute.keys import dead_key
 from precompute.metrics import gauges
+from precompute.role_notes import QueueNote
 from precompute.store import Store, checked
 from precompute.updates import Reply
 from workers.chunks import now_ms
@@ -60,6 +61,16 @@ class QueueCollector(Collector):
             gauges("queue_taken_tasks", "Tasks that a worker has taken and not finished."),
             gauges("dead_letters", "What could not be read, set aside.", "kind"),
         ]
+
+
+def queue_notes(broker: Store, at_ms: int) -> list[QueueNote]:
+    """The queues as they are now. Raises StoreUnavailable."""
+    depths = broker.run([("LLEN", queue) for queue in QUEUES])
+    heads = broker.run([("LINDEX", queue, -1) for queue in QUEUES])
+    return [
+        QueueNote(queue, checked(depth), age_s(head, at_ms) if checked(head) else None)
+        for queue, depth, head in zip(QUEUES, depths, heads, strict=True)
+    ]
 
 
 def age_s(message: Reply, at_ms: int) -> float:

@@ -35,6 +35,7 @@ from workers.planning import Planning
 from workers.receipts import Receipts
 from workers.refresh_metrics import RefreshCollector, RefreshCounts
 from workers.refresh_sender import RefreshSender
+from workers.role_beat import Pulse, beating
 from workers.stopping import stop_on_signals
 from workers.task_queue import RefreshQueue, open_queue
 
@@ -178,7 +179,12 @@ def run_refresher(settings: Settings, stop: threading.Event | None = None) -> No
     queue = open_queue(settings, tracing)
     refresher = Refresher(store, project, queue, settings)
     refresher.join()
-    with exported(settings, new_registry("refresher", RefreshCollector(refresher.counts))):
+    counts = refresher.counts
+    pulse = lambda: Pulse(counts.progress_ms, counts.queued)  # noqa: E731
+    with (
+        exported(settings, new_registry("refresher", RefreshCollector(counts))),
+        beating(settings, "refresher", pulse),
+    ):
         log.info("following the update logs of %d view(s)", len(project.views))
         _follow(refresher, stop)
     refresher.leave()

@@ -14,12 +14,14 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from precompute import hotkeys
+from precompute import hotkeys, rollout_note
 from precompute.job_record import Progress
 from precompute.manifest import Project
 from precompute.registry import Registry, Version
 from precompute.rollout import Warmth, measure
+from precompute.rollout_note import RolloutNote
 from precompute.store import Store
+from workers.chunks import now_ms
 from workers.jobs import Jobs, Ticket
 from workers.key_sources import GivenKeys
 
@@ -92,6 +94,7 @@ class Rollout:
 
         def look() -> Warmth:
             warmth = measure(self._store, self._project.model(model), version, hot)
+            self._store.run([rollout_note.write_command(model, _note(version, warmth))])
             on_progress(warmth)
             return warmth
 
@@ -128,3 +131,7 @@ class Rollout:
             why = f", the first because of {first.key}: {first.reason}" if first else ""
             return f"{progress.failed:,} hot keys cannot be computed with it{why}"
         return ""
+
+
+def _note(version: Version, warmth: Warmth) -> RolloutNote:
+    return RolloutNote(version.variant, version.version, warmth.share, now_ms())

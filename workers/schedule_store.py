@@ -8,13 +8,13 @@ from typing import Any
 import msgspec
 
 from precompute.declared_jobs import COMMANDS, Added, Declarations, Declared, Pause, declarations
-from precompute.errors import PermanentError
+from precompute.errors import PermanentError, UnknownJob
 from precompute.keys import PAUSES, SCHEDULES, schedule_key
 from precompute.manifest import Project, parse_job
 from precompute.models import Model
 from precompute.store import Store
 from workers.chunks import now_ms
-from workers.errors import JobRefused, ScheduleMissing
+from workers.errors import JobRefused
 from workers.key_sources import pack_keys
 
 #: Keys that a job added by command may bring along; they are kept in Redis.
@@ -39,14 +39,14 @@ class ScheduleStore:
         """One job.
 
         Raises:
-            ScheduleMissing: its text lists what is declared.
+            UnknownJob: its text lists what is declared.
             JobRefused: it no longer fits the project.
         """
         found = self.all()
         if name in found.broken:
             raise JobRefused(f"declared job {name!r} no longer fits the project: {found.broken[name]}")
         if name not in found.jobs:
-            raise ScheduleMissing(name, sorted({*found.jobs, *found.broken}))
+            raise UnknownJob(name, sorted({*found.jobs, *found.broken}))
         return found.jobs[name]
 
     def add(self, name: str, table: Mapping[str, Any], keys: Sequence[str] = (), *, replace: bool = False) -> Declared:
@@ -78,23 +78,23 @@ class ScheduleStore:
         """Forgets a job and its history; a run at work goes on.
 
         Raises:
-            ScheduleMissing: there is none.
+            UnknownJob: there is none.
             JobRefused: it is declared in the project file.
         """
         if name in self._project.jobs:
             raise JobRefused(f"job {name!r} is declared in the project file; remove it there, or pause it")
         if not self._store.call("HEXISTS", SCHEDULES, name):
             found = self.all()
-            raise ScheduleMissing(name, sorted({*found.jobs, *found.broken}))
+            raise UnknownJob(name, sorted({*found.jobs, *found.broken}))
         parts = [schedule_key(name, part) for part in ("ledger", "past", "keys")]
         self._store.atomically([("HDEL", SCHEDULES, name), ("HDEL", PAUSES, name), ("DEL", *parts)])
 
     def pause(self, name: str) -> None:
-        """No run of it begins from now on; one at work goes on. Raises ScheduleMissing, JobRefused."""
+        """No run of it begins from now on; one at work goes on. Raises UnknownJob, JobRefused."""
         self._set_paused(name, paused=True)
 
     def resume(self, name: str) -> None:
-        """Runs begin again; what was due in between is not made up for. Raises ScheduleMissing, JobRefused."""
+        """Runs begin again; what was due in between is not made up for. Raises UnknownJob, JobRefused."""
         self._set_paused(name, paused=False)
 
     def _set_paused(self, name: str, *, paused: bool) -> None:

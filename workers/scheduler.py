@@ -28,8 +28,10 @@ from workers.jobs import Jobs
 from workers.leading import Contender
 from workers.lease import LEASE, Lease
 from workers.ordered_refreshes import OrderedRefreshes
-from workers.queue_metrics import QueueCollector
+from workers.ordered_runs import OrderedRuns
+from workers.queue_metrics import QueueCollector, queue_notes
 from workers.refresh_sender import RefreshSender
+from workers.role_beat import Pulse, beating
 from workers.schedule_clock import ScheduleClock
 from workers.schedule_metrics import LeadCollector, ScheduleMetrics
 from workers.schedule_runner import ScheduleRunner
@@ -77,7 +79,7 @@ def run_scheduler(settings: Settings, stop: threading.Event | None = None) -> No
     metrics = ScheduleMetrics(registry)
     scheduler = _scheduled(settings, store, project, queue, contender, jobs, metrics)
     runner = _add_declared_jobs(scheduler, settings, store, project, contender, jobs, metrics)
-    with exported(settings, registry):
+    with exported(settings, registry), beating(settings, "scheduler", lambda: _pulse(contender, broker)):
         contender.start()
         scheduler.start()
         log.info("scheduling for %d model(s)", len(project.models))
@@ -148,18 +150,21 @@ def _add_declared_jobs(
             log.warning("not scheduling: %s", error)
 
     clock = ScheduleClock(scheduler, "declared", look)
+    declared, directory = ScheduleStore(store, project), settings.project.absolute().parent
     runner = ScheduleRunner(
         store,
-        ScheduleStore(store, project),
+        declared,
         jobs,
         lambda: contender.fence,
         defer,
         grace_ms=int(GRACE_LEASES * settings.lease_ttl_s * 1000),
-        directory=settings.project.absolute().parent,
+        directory=directory,
         sync=clock.sync,
         on_turn=metrics.turn,
     )
-    scheduler.add_job(look, "interval", seconds=DECLARED_EVERY_S, executor="declared")
+    ordered = _led(OrderedRuns(store, declared, jobs, directory, defer).look, contender, metrics)
+    for often in (look, ordered):
+        scheduler.add_job(often, "interval", seconds=DECLARED_EVERY_S, executor="declared")
     return runner
 
 
@@ -178,6 +183,12 @@ def _led(look: Callable[[], None], contender: Contender, metrics: ScheduleMetric
             metrics.looked()
 
     return take
+
+
+def _pulse(contender: Contender, broker: Store) -> Pulse:
+    """What it says of itself; who leads looks at the queues as well."""
+    leads = contender.fence is not None
+    return Pulse(now_ms(), leads=leads, queues=queue_notes(broker, now_ms()) if leads else ())
 
 
 def _beat(store: Store, contender: Contender, every_s: float, stop: threading.Event) -> None:

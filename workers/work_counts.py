@@ -80,6 +80,12 @@ class WorkCounts:
         return self.total(*name, _SUM) / 1e6
 
     @property
+    def computed(self) -> int:
+        """Keys that have got a prediction."""
+        names = [name for name in self._columns if name[0] == "rows" and name[-1] == "computed"]
+        return sum(self.total(*name) for name in names)
+
+    @property
     def retries(self) -> int:
         """How often Redis was asked again."""
         return self.total(*_RETRIES)

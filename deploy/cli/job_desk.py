@@ -36,11 +36,11 @@ class Desk:
         Raises:
             JobRefused: it no longer fits the project.
         """
-        from workers.errors import ScheduleMissing
+        from precompute.errors import UnknownJob
 
         try:
             return self.declared.get(name)
-        except ScheduleMissing:
+        except UnknownJob:
             return None
 
 

@@ -25,7 +25,7 @@ INVALIDATE = "/v1/invalidate"
 #: An order names one thing.
 MAX_BODY_BYTES = 16 << 10
 
-_CHALLENGE: tuple[Header, ...] = ((b"www-authenticate", b'Bearer realm="nearcast"'),)
+CHALLENGE: tuple[Header, ...] = ((b"www-authenticate", b'Bearer realm="nearcast"'),)
 
 
 class Invalidation(msgspec.Struct, forbid_unknown_fields=True):
@@ -58,7 +58,7 @@ class Invalidate:
             wanted = self._decode(await read_body(scope, receive, MAX_BODY_BYTES))
             document = await self._act(wanted, caller(scope))
         except NearcastError as error:
-            await send_problem(send, error, extra=_CHALLENGE if isinstance(error, WrongToken) else ())
+            await send_problem(send, error, extra=CHALLENGE if isinstance(error, WrongToken) else ())
         else:
             await send_json(send, 200, document)
 

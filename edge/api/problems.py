@@ -17,6 +17,7 @@ PROBLEM_JSON = b"application/problem+json"
 #: First match wins, so special cases stand before their bases.
 STATUSES: tuple[tuple[type[Exception], int, str], ...] = (
     (errors.UnknownModel, 404, "unknown-model"),
+    (errors.UnknownJob, 404, "unknown-job"),
     (errors.InvalidKey, 404, "invalid-key"),
     (errors.InvalidContext, 400, "invalid-context"),
     (errors.FeatureMissing, 422, "feature-missing"),

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
 
-from edge.dashboard import models, notes, traffic, views
+from edge.dashboard import jobs, models, notes, roles, traffic, views
 from edge.dashboard.document import Document
 from edge.link import Link
+from precompute import role_notes, work_log
 from precompute.history import History
 from precompute.manifest import Project
-from precompute.series import NO_WORK, Grid, Point, Series, Work, points
+from precompute.series import Grid, Point, Series, Work, points
 from precompute.snapshot import Snapshot
 from precompute.telemetry import SOURCES, Source, Width, sources
 from precompute.updates import Command, Reply
@@ -45,14 +46,24 @@ class Gatherer:
         grid = Grid.of(range_s, now_ms)
         written = sources((await self._link.run([SOURCES]))[0])
         history = await self._history(grid, node, [s for s in written if node in (None, s.node)])
-        work = [NO_WORK] * grid.count
-        grown, counted = await _grown(points(history.buckets, grid), work)
         replies = await self._ask(
             models.commands(project),
             views.commands(project),
             notes.hot_commands(project),
             [notes.AUDIT_COMMAND, notes.INVALIDATIONS],
+            jobs.COMMANDS,
+            [role_notes.NAMES],
+            # What workers do is done for all nodes.
+            work_log.read_commands(grid) if node is None else [],
         )
+        work = work_log.steps(grid, replies[6])
+        grown, counted = await _grown(points(history.buckets, grid), work)
+        declared, job_ids = jobs.declared(project, replies[4])
+        names = role_notes.names(replies[5][0])
+        past, progress, said = await self._ask(
+            jobs.past_commands(declared), jobs.progress_commands(job_ids), role_notes.read_commands(names)
+        )
+        latest, told = jobs.progress(progress), role_notes.notes(names, said)
         return Document(
             now_ms=now_ms,
             range_s=range_s,
@@ -60,15 +71,15 @@ class Gatherer:
             times_ms=grid.times_ms,
             nodes=traffic.nodes(history, written, grid, now_ms),
             series=grown,
-            totals=traffic.totals(counted, NO_WORK),
+            totals=traffic.totals(counted, Work(sum(step.rows for step in work))),
             models=models.models(project, replies[0], counted),
             views=views.views(project, replies[1], counted, now_ms, range_s),
             hot=notes.hot(project, replies[2]),
-            jobs=[],
-            runs=[],
-            workers=[],
-            queues=[],
-            leader=None,
+            jobs=jobs.jobs(declared, past, latest, now_ms),
+            runs=jobs.runs(latest),
+            workers=roles.workers(told, now_ms),
+            queues=roles.queues(told, now_ms),
+            leader=roles.leader(told, now_ms),
             breakers=[],
             audit=notes.audit(replies[3][0]),
             invalidations=notes.invalidations(replies[3][1]),

@@ -13,7 +13,7 @@ import pytest
 
 from deploy.local.redis_pair import RedisPair
 from precompute import manifest
-from precompute.errors import ManifestError
+from precompute.errors import ManifestError, UnknownJob
 from precompute.job_record import Progress
 from precompute.job_runs import Ledger, Run
 from precompute.keys import fence_key
@@ -22,7 +22,7 @@ from tests.flights import Flights
 from tests.roles import role
 from tests.waiting import wait_until
 from workers import tallies
-from workers.errors import JobRefused, ScheduleMissing
+from workers.errors import JobRefused
 from workers.jobs import Jobs, Ticket
 from workers.key_sources import AllKeys
 from workers.lease import LEASE
@@ -430,5 +430,5 @@ def test_jobs_of_the_project_file_can_only_be_paused(flights: Flights) -> None:
     declared.resume("file")
 
     assert (paused, declared.get("file").paused) == (True, False)
-    with pytest.raises(ScheduleMissing, match="no declared job 'none'; there are: file"):
+    with pytest.raises(UnknownJob, match="no declared job 'none'; there are: file"):
         declared.pause("none")
