@@ -173,20 +173,20 @@ def test_the_history_has_start_end_keys_rate_and_failures(nearcast: Command, set
     nearcast("jobs", "add", "quick", "score", "--keys", "keys.txt", "--every", "0.5")
     nearcast("jobs", "add", "hot", "score", "--hot", "5", "--every", "0.5")
 
-    def history() -> list[dict[str, Any]]:
-        return [r for r in nearcast("jobs", "history", "quick")["runs"] if r["state"] == "finished"]
+    def ended(job: str, state: str) -> list[dict[str, Any]]:
+        return [r for r in nearcast("jobs", "history", job)["runs"] if r["state"] == state]
 
     with role("worker", settings), role("scheduler", settings):
-        wait_until(lambda: len(history()) >= 2)
-        wait_until(lambda: nearcast("jobs", "history", "hot")["runs"])
-    runs = history()
-    (refusal,) = nearcast("jobs", "history", "hot", "-n", "1")["runs"]
+        wait_until(lambda: len(ended("quick", "finished")) >= 2)
+        wait_until(lambda: ended("hot", "refused"))
+    runs = ended("quick", "finished")
+    refusal = ended("hot", "refused")[0]
     last = nearcast("jobs", "show", "quick")["last_run"]
 
     assert all((r["total"], r["written"], r["failed"], r["by"]) == (3, 2, 1, "scheduler") for r in runs)
     assert all(r["due_at"] <= r["started_at"] < r["ended_at"] and r["keys_per_s"] > 0 for r in runs)
     assert [r["ended_at"] for r in runs] == sorted((r["ended_at"] for r in runs), reverse=True)
-    assert (refusal["state"], refusal["reason"]) == ("refused", "no keys: hot 5 of model 'score' is empty")
+    assert refusal["reason"] == "no keys: hot 5 of model 'score' is empty"
     assert last in {"finished", "skipped"}
     assert nearcast("jobs", "failures", runs[0]["jobs"][0])["failures"][0]["key"].startswith("unknown")
 
