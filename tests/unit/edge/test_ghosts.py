@@ -7,7 +7,7 @@ from edge.ghosts import Ghosts
 
 def test_a_name_is_remembered_once() -> None:
     """Until it is taken."""
-    ghosts = Ghosts(100)
+    ghosts = Ghosts(1_000_000)
 
     ghosts.add("a")
 
@@ -16,7 +16,7 @@ def test_a_name_is_remembered_once() -> None:
 
 def test_only_the_latest_count() -> None:
     """As many as the caller says."""
-    ghosts = Ghosts(1000)
+    ghosts = Ghosts(1_000_000)  # Hardly any two share a slot.
     for i in range(20):
         ghosts.add(f"k{i}")
 
