@@ -154,7 +154,7 @@ def _jobs(now_ms: int) -> list[Document]:
 
     return [
         job("nightly", now_ms + 29_000_000, _run("running", now_ms - 41_000, None, 640_000)),
-        job("hot-keys", now_ms + 24_000, _run("done", now_ms - 36_000, now_ms - 34_200, 20_000)),
+        job("hot-keys", now_ms + 24_000, _run("finished", now_ms - 36_000, now_ms - 34_200, 20_000)),
         job("backfill", None, None),
     ]
 

@@ -47,7 +47,7 @@ def test_what_is_wrong_is_told_in_words_worst_first(open_page: Open, edge: FakeE
 
     expect(page.locator("#health-words")).to_have_text("3 things need attention")
     told = page.locator("#health-list li").all_inner_texts()
-    assert re.fullmatch(r"Edge edge-iad:8300 has been silent since 42.s ago", told[0])
+    assert re.fullmatch(r"Edge edge-iad:8300 is silent; it was last seen 42.s ago", told[0])
     assert told[1:] == [
         "View weather spends its error budget 1.69 × too fast",
         "No scheduler leads: jobs do not start by themselves",

@@ -13,7 +13,7 @@ const nodes = new Table({
   keyOf: (node) => node.node,
   columns: [
     { title: "Node", make: within, update: showNode },
-    { title: "State", make: badge, update: (mark, node) => setBadge(mark, node.alive ? "ok" : "bad", node.alive ? "alive" : `silent since ${ago(node.last_seen_ms, now)}`) },
+    { title: "State", make: badge, update: (mark, node) => setBadge(mark, node.alive ? "ok" : "bad", node.alive ? "alive" : `last seen ${ago(node.last_seen_ms, now)}`) },
     { title: "Processes", number: true, text: (node) => number(node.processes) },
     { title: "Requests", number: true, text: (node) => rate(node.requests_per_s) },
     { title: "Hit ratio", number: true, text: (node) => percent(node.hit_ratio) },
@@ -66,5 +66,5 @@ export function update(document) {
   workers.update(document.workers);
   queues.update(document.queues);
   const who = document.leader;
-  setText(leader, who ? `Scheduler ${who.name} leads since ${ago(who.since_ms, now)}.` : "No scheduler leads.");
+  setText(leader, who ? `Scheduler ${who.name} has led for ${seconds(Math.round((now - who.since_ms) / 1000))}.` : "No scheduler leads.");
 }

@@ -15,6 +15,8 @@ const BURN_BAD = 14.4;
 /** A queue whose head waits for that long is not being worked on. */
 const QUEUE_STUCK_S = 60;
 
+const FAILED_RUNS = ["failed", "timed out", "refused"];
+
 const BUCKETS_OF_A_MINUTE = (document) => Math.max(1, Math.round(60 / document.step_s));
 
 const CHECKS = [audit, nodes, errors, breakers, views, lag, workers, leader, queues, jobs];
@@ -52,7 +54,7 @@ function audit({ audit: last, now_ms }) {
 function nodes({ nodes: all, now_ms }) {
   return all
     .filter((node) => !node.alive)
-    .flatMap((node) => problem("bad", `Edge ${node.node} has been silent since ${ago(node.last_seen_ms, now_ms)}`, "nodes"));
+    .flatMap((node) => problem("bad", `Edge ${node.node} is silent; it was last seen ${ago(node.last_seen_ms, now_ms)}`, "nodes"));
 }
 
 function errors(document) {
@@ -105,6 +107,6 @@ function queues({ queues: all }) {
 
 function jobs({ jobs: all, now_ms }) {
   return all
-    .filter((job) => job.last?.state === "failed")
-    .flatMap((job) => problem("warn", `Job ${job.name} failed ${ago(job.last.ended_ms ?? job.last.started_ms, now_ms)}`, "jobs"));
+    .filter((job) => FAILED_RUNS.includes(job.last?.state))
+    .flatMap((job) => problem("warn", `Last run of job ${job.name} ${job.last.state} ${ago(job.last.ended_ms ?? job.last.started_ms, now_ms)}`, "jobs"));
 }

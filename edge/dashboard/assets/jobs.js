@@ -5,7 +5,8 @@ import { ago, number, percent, rate, seconds, time, UNKNOWN } from "./format.js"
 import { badge, bar, panel, setBadge, setBar, Table } from "./table.js";
 
 const TOAST_MS = 6000;
-const LEVELS = { done: "ok", succeeded: "ok", finished: "ok", running: "idle", failed: "bad", partial: "warn" };
+/** How runs end; those that wait or are at work have not. */
+const LEVELS = { finished: "ok", failed: "bad", "timed out": "bad", refused: "bad", replaced: "warn", skipped: "warn", missed: "warn" };
 
 let now = 0;
 /** In this page's memory only, and forgotten when it turns out wrong. */
