@@ -138,7 +138,7 @@ function showAudit(found) {
 export const panels = {
   views: panel("views", "Views against their SLA", null, views.node),
   hot: panel("hot", "Hot keys", "The most asked for, and how that changes. Choose one to see why it is answered as it is.", hot.node, moreKeys),
-  models: panel("models", "Models", "Latency as measured, of the model alone.", models.node),
+  models: panel("models", "Models", "Latency of the answers that were computed on demand.", models.node),
   invalidations: panel("invalidations", "Recent invalidations", null, invalidations.node),
   breakers: panel("breakers", "Breakers", null, breakers.node),
   audit: panel("audit", "Audit", null, audit),
