@@ -19,10 +19,7 @@ from edge.api.predict import PREFIX, Predict
 from edge.api.why import WHY, Why
 from edge.census import census, lags
 from edge.damaged import Damaged
-from edge.dashboard.data import DATA, LIVE, Data, Events
-from edge.dashboard.gather import Gatherer
-from edge.dashboard.page import Page
-from edge.dashboard.run_job import RUN, RunJob
+from edge.dashboard.board import Board
 from edge.fetch import Fetch
 from edge.follower import BLOCK_MS, Follower
 from edge.held import Held
@@ -116,8 +113,7 @@ class Edge:
         self.telemetry = Telemetry(self._writes, source, self.census, lambda: lags(self), now_ms)
         self.siblings = Siblings(slot, self.census, lambda: self.ready) if slot else None
         # What it reads is large and may be late, as model files may.
-        gatherer = Gatherer(self._files, project, now_ms)
-        self._data, self._events = Data(gatherer), Events(gatherer, now_ms)
+        self._board = Board(project, self._files, self._writes, settings, now_ms)
         self._opening: asyncio.Task[None] | None = None
 
     @property
@@ -155,7 +151,7 @@ class Edge:
     def turn_away(self) -> None:
         """Whoever asks shall go elsewhere from now on; streams, which have no end of their own, end."""
         self.ready = False
-        self._events.close()
+        self._board.close()
 
     async def stop(self) -> None:
         """Stops taking part; what is under way is finished."""
@@ -204,19 +200,10 @@ class Edge:
             Route("/livez", self._live),
             Route("/readyz", self._ready),
             Route("/metrics", metrics, methods=["GET", "HEAD"]),
-            *self._dashboard(),
+            *self._board.routes(),
         ]
         app = Guard(Router(routes, redirect_slashes=False))
         return app if self._tracing is None else TracedApp(app, self._tracing)
-
-    def _dashboard(self) -> list[Route]:
-        run = RunJob(self.serving.project, self._writes, self.settings, now_ms)
-        return [
-            Route(DATA, self._data, methods=["GET", "HEAD"]),
-            Route(LIVE, self._events, methods=["GET"]),
-            Route(RUN + "{rest:path}", run, methods=["POST"]),
-            *Page().routes(),
-        ]
 
     async def _live(self, request: Request) -> Response:
         return JSONResponse({"live": True})

@@ -37,10 +37,12 @@ _LAST_WORD_S = 0.5
 _COLLECT_AFTER = (2000, 10, 10)
 
 
-class _Server(uvicorn.Server):
+class Server(uvicorn.Server):
+    """uvicorn's, without its signal handlers."""
+
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Ours are installed by `_serve`; uvicorn's would end the process before we have cleaned up."""
+        """Those who serve install their own; uvicorn's would end the process before we have cleaned up."""
         yield
 
 
@@ -90,7 +92,7 @@ async def _serve(edge: Edge, own: socket.socket, others: Sequence[socket.socket]
         timeout_graceful_shutdown=listening.FINISH_S,
         backlog=listening.BACKLOG,
     )
-    server = _Server(config)
+    server = Server(config)
     with _obeying_signals(server, edge, lane, [own, *others]), _sweeping(server, edge, lane):
         await _run(server, edge, own, others)
 
@@ -107,7 +109,7 @@ def _no_hit(target: bytes, arrived_s: float) -> None:
     """The door of a lane that is turned off."""
 
 
-async def _run(server: _Server, edge: Edge, own: socket.socket, others: Sequence[socket.socket]) -> None:
+async def _run(server: Server, edge: Edge, own: socket.socket, others: Sequence[socket.socket]) -> None:
     starting = asyncio.create_task(edge.start())
     serving = asyncio.create_task(_answer(server, edge, own, others))
     try:
@@ -127,7 +129,7 @@ async def _run(server: _Server, edge: Edge, own: socket.socket, others: Sequence
         await edge.stop()
 
 
-async def _answer(server: _Server, edge: Edge, own: socket.socket, others: Sequence[socket.socket]) -> None:
+async def _answer(server: Server, edge: Edge, own: socket.socket, others: Sequence[socket.socket]) -> None:
     """Serves; a process whose siblings can do it meanwhile leaves its connections to them until it is ready."""
     siblings = edge.siblings
     while siblings is not None and not (edge.ready or siblings.answers_first or server.should_exit):  # noqa: ASYNC110
@@ -139,7 +141,7 @@ async def _answer(server: _Server, edge: Edge, own: socket.socket, others: Seque
         helping.cancel()
 
 
-async def _connect(server: _Server, connection: socket.socket) -> None:
+async def _connect(server: Server, connection: socket.socket) -> None:
     # As uvicorn makes them for the connections that it accepts.
     kind: Any = server.config.http_protocol_class
     protocol = partial(kind, config=server.config, server_state=server.server_state, app_state={})
@@ -157,7 +159,7 @@ def keep_what_is_there() -> None:
 
 
 @contextlib.contextmanager
-def _sweeping(server: _Server, edge: Edge, lane: type[LaneProtocol] | None) -> Iterator[None]:
+def _sweeping(server: Server, edge: Edge, lane: type[LaneProtocol] | None) -> Iterator[None]:
     if lane is None:
         yield  # uvicorn's own connections have timers.
         return
@@ -170,7 +172,7 @@ def _sweeping(server: _Server, edge: Edge, lane: type[LaneProtocol] | None) -> I
 
 @contextlib.contextmanager
 def _obeying_signals(
-    server: _Server, edge: Edge, lane: type[LaneProtocol] | None, listeners: Sequence[socket.socket]
+    server: Server, edge: Edge, lane: type[LaneProtocol] | None, listeners: Sequence[socket.socket]
 ) -> Iterator[None]:
     """SIGINT or SIGTERM ends the server after a while in which its clients can go elsewhere; a second one at once."""
     loop, leaving = asyncio.get_running_loop(), list[asyncio.Task[None]]()
@@ -191,7 +193,7 @@ def _obeying_signals(
             task.cancel()
 
 
-async def _leave(server: _Server, lane: type[LaneProtocol], listeners: Sequence[socket.socket], drain_s: float) -> None:
+async def _leave(server: Server, lane: type[LaneProtocol], listeners: Sequence[socket.socket], drain_s: float) -> None:
     """Lets everybody go elsewhere, in an order that loses no request.
 
     1. Each connection ends with its next answer, and `/readyz` says 503. Who connects is still answered for `drain_s`:
@@ -212,7 +214,7 @@ async def _leave(server: _Server, lane: type[LaneProtocol], listeners: Sequence[
     server.should_exit = True
 
 
-def _stop_listening(server: _Server, listeners: Sequence[socket.socket]) -> list[socket.socket]:
+def _stop_listening(server: Server, listeners: Sequence[socket.socket]) -> list[socket.socket]:
     """Who was waiting in the queues: closing one hangs up on them. Between the two nobody else gets a turn.
 
     A queue goes on as long as a sibling, or whoever started the processes, has its socket open.

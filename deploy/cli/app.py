@@ -12,7 +12,23 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from deploy.cli import audit, bench, check, dead, features, get, hot, invalidate, jobs, model, serve, up, why
+from deploy.cli import (
+    audit,
+    bench,
+    check,
+    dashboard,
+    dead,
+    features,
+    get,
+    hot,
+    invalidate,
+    jobs,
+    model,
+    serve,
+    stats,
+    up,
+    why,
+)
 from deploy.cli.invocation import Invocation
 
 #: Options that mean the same for every command, and are therefore understood before and behind its name.
@@ -91,6 +107,8 @@ app.add_typer(dead.group, name="dead")
 hot.register(app)
 invalidate.register(app)
 audit.register(app)
+stats.register(app)
+dashboard.register(app)
 bench.register(app)
 get.register(app)
 why.register(app)

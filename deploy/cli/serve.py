@@ -13,7 +13,7 @@ from deploy.cli.invocation import Invocation, checked_store, invocation
 if TYPE_CHECKING:
     from precompute.settings import Settings
 
-Host = Annotated[str | None, typer.Option(help="Address the edge listens on. Environment: NEARCAST_HOST.")]
+Host = Annotated[str | None, typer.Option(help="Address to listen on. Environment: NEARCAST_HOST.")]
 Port = Annotated[
     int | None, typer.Option(help="Port the edge listens on, 0 for any free one. Environment: NEARCAST_PORT.")
 ]
@@ -43,7 +43,7 @@ def edge(ctx: typer.Context, host: Host = None, port: Port = None, processes: Pr
     """Answer requests over HTTP from memory, the replica, or the model itself."""
     call = invocation(ctx)
     call.also(host=host, port=port, processes=processes)
-    settings = _settings(call)
+    settings = settings_of(call)
     # Only the replica: an edge starts and answers while the primary is away.
     with checked_store(settings.read_url):
         pass
@@ -69,7 +69,7 @@ def edge_process(
     from edge.siblings import Slot
 
     slot = Slot(number=number, directory=directory, listeners=tuple(listener), parent=parent)
-    run_in_slot(_settings(invocation(ctx)), slot)
+    run_in_slot(settings_of(invocation(ctx)), slot)
 
 
 def worker(
@@ -102,10 +102,11 @@ def refresher(ctx: typer.Context, metrics_port: MetricsPort = None) -> None:
 
 def _settings_with(call: Invocation, metrics_port: int | None) -> Settings:
     call.also(metrics_port=metrics_port)
-    return _settings(call)
+    return settings_of(call)
 
 
-def _settings(call: Invocation) -> Settings:
+def settings_of(call: Invocation) -> Settings:
+    """Where everything is, for a process that logs."""
     from precompute.logs import set_up_logging
 
     settings = call.settings

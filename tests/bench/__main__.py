@@ -12,7 +12,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.bench import latency, million, node, processes
+from tests.bench import latency, million, node, processes, telemetry
 from tests.bench.chart import bars
 from tests.bench.contest import Contest
 from tests.bench.figures import Figures
@@ -58,6 +58,7 @@ def main() -> int:
         node.cold_callers(world, figures)
         node.warm_start(world, figures)
         million.pauses(world, figures)
+        telemetry.hits(world, figures, seconds=options.seconds, runs=options.runs)
         processes.two_processes(world, figures, seconds=options.seconds, runs=options.runs)
     million.hits(figures, seconds=options.seconds, runs=options.runs)
     if options.json:

@@ -139,8 +139,10 @@ class World:
             os.sched_setaffinity(process, {LOAD_CORE})
 
     @contextmanager
-    def edge(self, **settings: object) -> Iterator[EdgeUnderTest]:
-        """An edge on the server's core, from the moment it is ready."""
+    def edge(
+        self, *, program: Sequence[str] = ("-m", "deploy.cli", "edge"), **settings: object
+    ) -> Iterator[EdgeUnderTest]:
+        """An edge on the server's core, from the moment it is ready; `program` is what Python is told to run."""
         port = free_port()
         given = {
             "project": self.directory / "nearcast.toml",
@@ -150,7 +152,7 @@ class World:
             **settings,
         }
         environment = {f"NEARCAST_{name.upper()}": str(value) for name, value in given.items()}
-        argv = [sys.executable, "-m", "deploy.cli", "edge"]
+        argv = [sys.executable, *program]
         began = time.monotonic()
         with server(argv, port, self.directory / f"edge-{port}.log", **environment) as running:
             edge = EdgeUnderTest(running)
