@@ -32,12 +32,12 @@ class Ghosts:
         number = hash(name)
         self._marks[number & self._mask] = (number >> 32 & _LOW) << 32 | self._count
 
-    def take(self, name: str, within: int) -> bool:
-        """Whether a name is among the latest so many; it is forgotten with that."""
+    def take(self, name: str) -> int | None:
+        """How many were thrown out after a name, if it is remembered; it is forgotten with that."""
         number = hash(name)
         slot = number & self._mask
         mark = self._marks[slot]
         if not mark or mark >> 32 != number >> 32 & _LOW:
-            return False
+            return None
         self._marks[slot] = 0
-        return (self._count - mark & _LOW) < within
+        return self._count - mark & _LOW

@@ -162,6 +162,51 @@ def test_removed_keys_do_not_pile_up() -> None:
     assert memory.get("stays") == Value()
 
 
+@pytest.mark.parametrize("apart", [30, 50])
+def test_the_small_queue_becomes_as_long_as_it_takes_to_see_keys_again(apart: int) -> None:
+    """Each key is asked for twice, with others in between, and then never again."""
+    memory = Memory[Value](ROOM)
+    asked = [f"k{i // 2 + i % 2 * apart // 2}" for i in range(40_000)]
+    hits = 0
+
+    for key in asked:
+        if memory.get(key) is None:
+            memory.put(key, Value())
+        else:
+            hits += 1
+
+    assert hits > 0.4 * len(asked)
+
+
+def test_a_loop_longer_than_the_tier_finds_what_came_first() -> None:
+    """Everything is asked for in turn: to throw out the oldest each time would be never to have the next."""
+    memory = Memory[Value](ROOM)
+    hits = 0
+
+    for i in range(2000):
+        if memory.get(f"k{i % 200}") is None:
+            memory.put(f"k{i % 200}", Value())
+        else:
+            hits += 1
+
+    assert hits > 600
+
+
+def test_room_is_found_quickly_where_everything_has_been_asked_for() -> None:
+    """Giving each of a million another round before one goes would hold up everybody for a second."""
+    memory = Memory[Value](100 * ROOM)
+    keys = [f"k{i:02}" for i in range(10_000)]
+    for key in keys:
+        memory.put(key, Value())
+        memory.get(key)
+
+    memory.put("new", Value(500))
+
+    assert memory.evictions > 0
+    found = [value for key in keys if (value := memory.peek(key))]
+    assert sum(value.hits & 3 > 0 for value in found) > 5_000
+
+
 KEYS = st.integers(0, 30).map(lambda i: f"k{i}")
 STEPS = st.lists(
     st.one_of(
