@@ -72,7 +72,8 @@ def _counted_by(counts: WorkCounts) -> Iterator[None]:
     """Processes that compute count in rows of their own."""
 
     def take_row(**_: object) -> None:
-        counts.take_row(current_process().index)
+        # Sent where this process computes, too, and only those of a pool are numbered.
+        counts.take_row(getattr(current_process(), "index", 0))
 
     worker_process_init.connect(take_row, weak=False)
     try:

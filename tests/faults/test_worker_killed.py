@@ -105,7 +105,8 @@ def test_another_worker_completes_the_job_of_a_killed_one(stage: Stage) -> None:
     assert (last.total, last.written, last.failed) == (KEYS, KEYS, 0)
     assert stage.entries() == KEYS
     assert last.attempts - last.chunks <= 2
-    assert tallies.read(stage.store)["precomputed"] == KEYS
+    # Counted for people, and behind the chunk: who is killed in between takes one chunk's figure along.
+    assert last.total / last.chunks >= KEYS - tallies.read(stage.store)["precomputed"] >= 0
 
 
 def test_the_scheduler_completes_a_job_that_nobody_watches(stage: Stage) -> None:
