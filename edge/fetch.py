@@ -118,7 +118,7 @@ class Fetch:
                 else:
                     cold.setdefault(self._companions(one.ask), []).append(one)
             except Exception:
-                _give_up(one)
+                self._give_up(one)
         for together in cold.values():
             self._start(self._compute(together))
 
@@ -136,7 +136,7 @@ class Fetch:
             try:
                 self._give(one, answer)
             except Exception:
-                _give_up(one)
+                self._give_up(one)
 
     def _give(self, one: _Fetched, answer: Answer | Exception) -> None:
         if isinstance(answer, NearcastError):
@@ -168,8 +168,8 @@ class Fetch:
         self._predict.failed(meaning.served.model, error)
         await send_problem(cycle.send, error)
 
-
-def _give_up(one: _Fetched) -> None:
-    """One request has gone wrong, which must not take along the others that came with it."""
-    log.exception("GET %s failed", one.cycle.path)
-    one.cycle.give_up()
+    def _give_up(self, one: _Fetched) -> None:
+        """One request has gone wrong, which must not take along the others that came with it."""
+        log.exception("GET %s failed", one.cycle.path)
+        self._stats.failed(one.meaning.served.model, 500)
+        one.cycle.give_up()

@@ -24,7 +24,8 @@ from dataclasses import dataclass, field
 
 from datasketches import frequent_items_error_type, frequent_strings_sketch
 
-from precompute.keys import hot_key, hot_next_key, hot_state_key, hot_windows_key
+from precompute.hot_trend import FOLLOWED, Recent
+from precompute.keys import hot_key, hot_next_key, hot_recent_key, hot_state_key, hot_windows_key
 from precompute.store import Store, checked
 from precompute.updates import Command
 
@@ -194,9 +195,18 @@ def merge(store: Store, model: str, rule: MergeRule, now_ms: int) -> HotState:
     blobs: list[bytes] = store.call("LRANGE", hot_windows_key(model), 0, MAX_WINDOWS - 1)
     if not rule.due(state, len(blobs), now_ms):
         return state
-    merged = rule.merged(dict(top(store, model, rule.keep)), state, [Window.parse(b) for b in blobs], now_ms)
-    _write(store, model, merged, len(blobs))
+    windows = [Window.parse(blob) for blob in blobs]
+    merged = rule.merged(dict(top(store, model, rule.keep)), state, windows, now_ms)
+    before = Recent.parse(store.call("GET", hot_recent_key(model))) or Recent(state.merged_ms, 0.0, {})
+    _write(store, model, merged, len(blobs), _recent(before, merged, windows, now_ms))
     return merged.state
+
+
+def _recent(before: Recent, merged: Merged, windows: Sequence[Window | None], now_ms: int) -> Recent:
+    good = [window for window in windows if window is not None]
+    hottest = heapq.nlargest(FOLLOWED, merged.rates, key=merged.rates.__getitem__)
+    counts = {key: sum(window.counts.get(key, 0) for window in good) for key in hottest}
+    return before.followed(hottest, counts, sum(window.total for window in good), now_ms)
 
 
 def top(store: Store, model: str, count: int) -> list[tuple[str, float]]:
@@ -234,7 +244,7 @@ def _state(flat: Sequence[bytes]) -> HotState:
     )
 
 
-def _write(store: Store, model: str, merged: Merged, windows: int) -> None:
+def _write(store: Store, model: str, merged: Merged, windows: int, recent: Recent) -> None:
     """Builds the new scores beside the old ones and swaps them in one step, together with the windows they hold."""
     fresh = hot_next_key(model)
     pairs = [(rate, key) for key, rate in merged.rates.items()]
@@ -250,6 +260,7 @@ def _write(store: Store, model: str, merged: Merged, windows: int) -> None:
         [
             swap,
             ("LTRIM", hot_windows_key(model), windows, -1),
+            ("SET", hot_recent_key(model), recent.encode()),
             ("HSET", hot_state_key(model), "merged_ms", state.merged_ms, "total_per_s", state.total_per_s,
              "error_per_s", state.error_per_s, "windows", state.windows, "corrupt", state.corrupt),
         ]

@@ -23,6 +23,7 @@ hex of the UTF-8 byte). `~` needs no percent-encoding in a URL, so a key never h
 | `hot:{model}`              | zset   | key -> decayed request weight                                |
 | `hot:{model}:windows`      | list   | sketches flushed by edges, waiting to be merged              |
 | `hot:{model}:state`        | hash   | when they were merged last, total rate, error bound          |
+| `hot:{model}:recent`       | string | rates of the hottest keys in the last minute, as JSON        |
 | `hot:{model}:plan`         | string | what the refresher makes of them, as JSON; expires           |
 | `dead:{kind}`              | list   | records and entries that could not be read, newest first     |
 | `refresher:{name}`         | string | says that this refresher is alive; expires                   |
@@ -233,6 +234,11 @@ def hot_next_key(model: str) -> str:
 def hot_state_key(model: str) -> str:
     """What is known about a model's hot keys as a whole."""
     return f"hot:{{{model}}}:state"
+
+
+def hot_recent_key(model: str) -> str:
+    """How often a model's hottest keys were asked for lately."""
+    return f"hot:{{{model}}}:recent"
 
 
 def hot_plan_key(model: str) -> str:

@@ -61,7 +61,7 @@ class ViewState(msgspec.Struct, kw_only=True):
 
 
 class HotKey(msgspec.Struct, kw_only=True):
-    """A key that is asked for often; `trend` is its rate of the last minute by that of the last ten."""
+    """A key that is asked for often; `trend` is its share of the requests lately by its usual share."""
 
     model: str
     key: str

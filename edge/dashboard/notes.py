@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import msgspec
 
 from edge.dashboard.document import Audit, HotKey, Invalidation
 from precompute.audit_note import AuditNote
-from precompute.keys import AUDIT, ORDERS_PAST, hot_key
+from precompute.hot_trend import Recent
+from precompute.keys import AUDIT, ORDERS_PAST, hot_key, hot_recent_key, hot_state_key
 from precompute.manifest import Project
 from precompute.orders import Order
 from precompute.store import checked
@@ -23,18 +24,32 @@ INVALIDATIONS: Command = ("LRANGE", ORDERS_PAST, 0, _INVALIDATIONS - 1)
 
 
 def hot_commands(project: Project) -> list[Command]:
-    """What to ask for hot keys; one command for each model."""
-    return [("ZREVRANGE", hot_key(model), 0, _HOT - 1, "WITHSCORES") for model in project.models]
+    """What to ask for hot keys; three commands for each model."""
+    return [
+        command
+        for model in project.models
+        for command in (
+            ("ZREVRANGE", hot_key(model), 0, _HOT - 1, "WITHSCORES"),
+            ("HGET", hot_state_key(model), "total_per_s"),
+            ("GET", hot_recent_key(model)),
+        )
+    ]
 
 
 def hot(project: Project, replies: Sequence[Reply]) -> list[HotKey]:
     """The hottest keys of all models."""
-    found = []
-    for model, reply in zip(project.models, replies, strict=True):
-        flat = checked(reply)
-        for key, rate in zip(flat[::2], flat[1::2], strict=True):
-            found.append(HotKey(model=model, key=key.decode(), rate_per_s=float(rate), trend=None))
+    found = [
+        key for i, model in enumerate(project.models) for key in _hot(model, *map(checked, replies[3 * i : 3 * i + 3]))
+    ]
     return sorted(found, key=lambda key: -key.rate_per_s)[:_HOT]
+
+
+def _hot(model: str, flat: Reply, total: Reply, raw: Reply) -> Iterator[HotKey]:
+    total_per_s, recent = float(total or 0), Recent.parse(raw)
+    for name, score in zip(flat[::2], flat[1::2], strict=True):
+        key, rate = name.decode(), float(score)
+        trend = None if recent is None else recent.trend(key, rate, total_per_s)
+        yield HotKey(model=model, key=key, rate_per_s=rate, trend=trend)
 
 
 def audit(reply: Reply) -> Audit | None:
