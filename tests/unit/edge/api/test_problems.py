@@ -16,6 +16,7 @@ from precompute.errors import FeatureMissing, NearcastError, Overloaded, StoreUn
 WANTED = {
     errors.UnknownModel: 404,
     errors.UnknownView: 422,
+    errors.UnknownJob: 404,
     errors.InvalidKey: 404,
     errors.InvalidContext: 400,
     errors.FeatureMissing: 422,
@@ -40,7 +41,7 @@ WANTED = {
 
 def made(kind: type[Exception]) -> Exception:
     """An instance, whatever its arguments."""
-    samples = {"UnknownModel": ("m", ["a"]), "UnknownView": ("v", ["a"]), "FeatureMissing": ("view", "entity")}
+    samples = {"UnknownModel": ("m", ["a"]), "UnknownView": ("v", ["a"]), "UnknownJob": ("j", ["a"]), "FeatureMissing": ("view", "entity")}
     more = {"FeatureUnfit": ("x", 1, "int32"), "ManifestError": ([],)}
     return kind(*{**samples, **more}.get(kind.__name__, ("text",)))
 
