@@ -6,13 +6,14 @@ latency without an answer, no ratio without a request), only that series has one
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import msgspec
 
 from precompute.durations import Durations
 from precompute.snapshot import Snapshot
+from precompute.snapshot_sum import summed
 from precompute.telemetry import COARSE, FINE, Width
 
 Values = list[float | None]
@@ -69,19 +70,9 @@ class Point:
     covered_s: float
 
 
-def points(buckets: Mapping[int, Snapshot], grid: Grid) -> Iterator[Point | None]:
-    """One for each step; None for a gap."""
-    for begin_ms in grid.times_ms:
-        parts = [buckets[at] for at in range(begin_ms, begin_ms + grid.step_ms, grid.width.ms) if at in buckets]
-        yield Point(merged(parts), len(parts) * grid.width.ms / 1000) if parts else None
-
-
-def merged(parts: Sequence[Snapshot]) -> Snapshot:
-    """All of them."""
-    first, *rest = parts or (Snapshot(),)
-    for part in rest:
-        first = first.merge(part)
-    return first
+def point(parts: Sequence[Snapshot], width: Width) -> Point | None:
+    """The step that these buckets lie in; without any it is a gap."""
+    return Point(summed(parts), len(parts) * width.ms / 1000) if parts else None
 
 
 @dataclass(slots=True)
@@ -134,24 +125,12 @@ class Quantiles(msgspec.Struct):
     p99: Values = msgspec.field(default_factory=list)
     p999: Values = msgspec.field(default_factory=list)
 
-    def add(self, durations: Durations | None) -> None:
-        """Of one step more."""
-        found = durations.quantiles_s(*_SHARES) if durations is not None else None
-        for values, value in zip((self.p50, self.p95, self.p99, self.p999), found or (None,) * 4, strict=True):
-            values.append(_short(value, 1000))
-
 
 class Spread(msgspec.Struct):
     """Median and 99th percentile of something."""
 
     p50: Values = msgspec.field(default_factory=list)
     p99: Values = msgspec.field(default_factory=list)
-
-    def add(self, durations: Durations | None, scale: float) -> None:
-        """Of one step more; `scale` makes the unit out of seconds."""
-        found = durations.quantiles_s(0.5, 0.99) if durations is not None else None
-        for values, value in zip((self.p50, self.p99), found or (None,) * 2, strict=True):
-            values.append(_short(value, scale))
 
 
 def _by_tier() -> dict[str, Values]:
@@ -179,27 +158,73 @@ class Series(msgspec.Struct):
     update_to_refreshed_ms: Spread = msgspec.field(default_factory=Spread)
     age_s: Spread = msgspec.field(default_factory=Spread)
 
-    def add(self, point: Point | None, work: Work) -> None:
+    def add(self, step: Step, work: Work) -> None:
         """One step more."""
+        for values, value in zip(self._columns(), step.values, strict=True):
+            values.append(value)
+        rows = step.revalidations + work.rows
+        self.off_path_rows_per_request.append(_short(rows / step.requests) if step.requests else None)
+        for values, value in zip(_lists(self.update_to_refreshed_ms), _spread(work.refreshed_after, 1000), strict=True):
+            values.append(value)
+
+    def _columns(self) -> list[Values]:
+        """In the order of `Step.values`."""
+        return [
+            *self.requests_per_s.values(),
+            self.errors_per_s,
+            self.shed_per_s,
+            self.hit_ratio,
+            self.fresh_hit_ratio,
+            self.p99_ms,
+            *(values for quantiles in self.latency_ms.values() for values in _lists(quantiles)),
+            self.replica_lag_s,
+            self.follower_lag_s,
+            *_lists(self.update_to_stale_ms),
+            *_lists(self.age_s),
+        ]
+
+
+def _lists(struct: Quantiles | Spread) -> list[Values]:
+    return [getattr(struct, name) for name in struct.__struct_fields__]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What a step comes to: a value for each series but those that workers have a part in."""
+
+    values: tuple[float | None, ...]
+    requests: int
+    revalidations: int
+
+    @classmethod
+    def of(cls, point: Point | None) -> Step:
+        """The numbers of a step; all unknown in a gap."""
         counted = point.counted if point else Snapshot()
-        tally = Tally.of(counted)
-        per_s = 1 / point.covered_s if point else None
-        for tier, values in self.requests_per_s.items():
-            values.append(_short(per_s, tally.tiers[tier]))
-        self.errors_per_s.append(_short(per_s, tally.errors))
-        self.shed_per_s.append(_short(per_s, tally.shed))
-        self.hit_ratio.append(_short(tally.share(HITS)))
-        self.fresh_hit_ratio.append(_short(tally.share(FRESH_HITS)))
-        self.off_path_rows_per_request.append(_short(tally.per_request(off_path_rows(counted, work))))
+        tally, per_s = Tally.of(counted), 1 / point.covered_s if point else None
         p99 = tally.all_took.quantiles_s(0.99)
-        self.p99_ms.append(_short(p99[0], 1000) if p99 else None)
-        for tier, quantiles in self.latency_ms.items():
-            quantiles.add(tally.took.get(tier))
-        self.replica_lag_s.append(_known(counted.peaks.get("replica_lag_seconds")))
-        self.follower_lag_s.append(_known(counted.peaks.get("follower_lag_seconds")))
-        self.update_to_stale_ms.add(counted.timings.get("update_to_stale"), 1000)
-        self.update_to_refreshed_ms.add(work.refreshed_after, 1000)
-        self.age_s.add(counted.timings.get("age"), 1)
+        values = (
+            *(_short(per_s, tally.tiers[tier]) for tier in TIERS),
+            _short(per_s, tally.errors),
+            _short(per_s, tally.shed),
+            _short(tally.share(HITS)),
+            _short(tally.share(FRESH_HITS)),
+            _short(p99[0], 1000) if p99 else None,
+            *(value for tier in LATENCY_TIERS for value in _quantiles(tally.took.get(tier), _SHARES, 1000)),
+            _known(counted.peaks.get("replica_lag_seconds")),
+            _known(counted.peaks.get("follower_lag_seconds")),
+            *_spread(counted.timings.get("update_to_stale"), 1000),
+            *_spread(counted.timings.get("age"), 1),
+        )
+        return cls(values, tally.requests, counted.counters.get("revalidations", 0))
+
+
+def _quantiles(durations: Durations | None, shares: Sequence[float], scale: float) -> list[float | None]:
+    found = durations.quantiles_s(*shares) if durations is not None else None
+    return [_short(value, scale) for value in found] if found else [None] * len(shares)
+
+
+def _spread(durations: Durations | None, scale: float) -> list[float | None]:
+    return _quantiles(durations, (0.5, 0.99), scale)
 
 
 @dataclass(frozen=True, slots=True)

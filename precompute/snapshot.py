@@ -18,7 +18,7 @@ K = TypeVar("K")
 V = TypeVar("V")
 
 #: What is written by another version of this file is not read.
-_FORMAT = 2
+_FORMAT = 3
 #: Room for the durations of 50,000 models, variants and tiers; nobody who writes more is read.
 MAX_BYTES = 8 << 20
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 
 from edge.dashboard import jobs, models, notes, roles, traffic, views
 from edge.dashboard.document import Document
@@ -11,15 +11,20 @@ from edge.link import Link
 from precompute import role_notes, work_log
 from precompute.history import History
 from precompute.manifest import Project
-from precompute.series import Grid, Point, Series, Work, points
+from precompute.series import Grid, Series, Work
 from precompute.snapshot import Snapshot
+from precompute.snapshot_sum import SnapshotSum
 from precompute.telemetry import SOURCES, Source, Width, sources
 from precompute.updates import Command, Reply
 
 #: What has been merged for a range and node is kept for those who look again; of so many.
 _KEPT = 4
 #: Steps turned into numbers before others get their turn: about a millisecond.
-_STEPS_AT_ONCE = 8
+_STEPS_AT_ONCE = 3
+
+
+#: Streams that are read in one pipeline.
+_STREAMS_AT_ONCE = 8
 
 
 class Gatherer:
@@ -57,7 +62,7 @@ class Gatherer:
             work_log.read_commands(grid) if node is None else [],
         )
         work = work_log.steps(grid, replies[6])
-        grown, counted = await _grown(points(history.buckets, grid), work)
+        grown, counted = await _grown(history, grid, work)
         declared, job_ids = jobs.declared(project, replies[4])
         names = role_notes.names(replies[5][0])
         past, progress, said = await self._ask(
@@ -99,20 +104,24 @@ class Gatherer:
         history.begin(grid.first_ms)
         more = bool(wanted)
         while more:
-            replies = await self._link.run(history.commands(wanted))
-            for _ in history.take(wanted, replies):
-                await asyncio.sleep(0)
-            more = history.may_have_more(replies)
+            more = False
+            for at in range(0, len(wanted), _STREAMS_AT_ONCE):
+                part = wanted[at : at + _STREAMS_AT_ONCE]
+                replies = await self._link.run(history.commands(part))
+                for _ in history.take(part, replies):
+                    await asyncio.sleep(0)
+                more = more or history.may_have_more(replies)
         self._histories[name] = history
         return history
 
 
-async def _grown(steps: Iterable[Point | None], work: Sequence[Work]) -> tuple[Series, Snapshot]:
+async def _grown(history: History, grid: Grid, work: Sequence[Work]) -> tuple[Series, Snapshot]:
     """The series, and what was counted in the whole range."""
-    grown, counted = Series(), Snapshot()
-    for at, (step, done) in enumerate(zip(steps, work, strict=True)):
-        grown.add(step, done)
-        counted = counted.merge(step.counted) if step is not None else counted
+    grown, counted = Series(), SnapshotSum()
+    for at, (begin_ms, done) in enumerate(zip(grid.times_ms, work, strict=True)):
+        grown.add(history.step(begin_ms, grid.step_ms), done)
+        for part in history.parts(begin_ms, grid.step_ms):
+            counted.add(part)
         if at % _STEPS_AT_ONCE == 0:
             await asyncio.sleep(0)
-    return grown, counted
+    return grown, counted.total()

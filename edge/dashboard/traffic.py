@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 
 from edge.dashboard.document import Node, Totals
 from precompute.history import History
-from precompute.series import FRESH_HITS, HITS, Grid, Tally, Work, merged, off_path_rows
+from precompute.series import FRESH_HITS, HITS, Grid, Tally, Work, off_path_rows
 from precompute.snapshot import Snapshot
+from precompute.snapshot_sum import summed
 from precompute.telemetry import SILENT_MS, Source
 
 #: A node's rate is that of its latest buckets, so many at most.
@@ -27,7 +28,7 @@ def nodes(history: History, sources: Mapping[Source, int], grid: Grid, now_ms: i
 def _node(name: str, seen_ms: Sequence[int], history: History, grid: Grid, now_ms: int) -> Node:
     processes = sum(now_ms - at <= SILENT_MS for at in seen_ms)
     latest = _latest(history.latest(name), grid) if processes else []
-    tally = Tally.of(merged(latest))
+    tally = Tally.of(summed(latest))
     lag_s = max((part.peaks.get("replica_lag_seconds", 0.0) for part in latest[-1:]), default=None)
     return Node(
         node=name,

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from precompute.durations import Durations
 from precompute.history import History
-from precompute.series import NO_WORK, TIERS, Grid, Series, Tally, Work, merged, points
+from precompute.series import NO_WORK, TIERS, Grid, Series, Step, Tally, Work, point
 from precompute.snapshot import Snapshot
-from precompute.telemetry import COARSE, FINE, Source, write_commands
+from precompute.snapshot_sum import summed
+from precompute.telemetry import COARSE, FINE, Source, Width, write_commands
 
 NOW_MS = 1_800_000_003_000
 A, B = Source("a", 0), Source("b", 0)
@@ -52,10 +54,12 @@ def test_no_request_is_lost_or_told_twice(said: list[tuple[Source, int, Snapshot
     history.begin(grid.first_ms)
     read(history, said, grid)
 
-    steps = list(points(history.buckets, grid))
+    steps = [history.step(begin_ms, grid.step_ms) for begin_ms in grid.times_ms]
 
-    assert sum(requests(step.counted) for step in steps if step) == sum(requests(counted) for *_, counted in said)
-    assert [i for i, step in enumerate(steps) if step] == sorted({bucket for _, bucket, _ in said})
+    assert sum(step.requests for step in steps) == sum(requests(counted) for *_, counted in said)
+    assert [i for i, step in enumerate(steps) if any(v is not None for v in step.values)] == sorted(
+        {bucket for _, bucket, _ in said}
+    )
 
 
 @given(SNAPSHOTS)
@@ -68,31 +72,38 @@ def test_a_tally_balances(counted: Snapshot) -> None:
 
 
 @given(st.lists(SNAPSHOTS, max_size=5), st.integers(0, 5))
-def test_merging_needs_no_order(parts: list[Snapshot], cut: int) -> None:
-    """Whatever was merged before."""
-    assert merged([merged(parts[:cut]), merged(parts[cut:])]) == merged(parts[::-1])
+def test_summing_is_merging(parts: list[Snapshot], cut: int) -> None:
+    """In any order, and whatever was summed before."""
+    total = Snapshot()
+    for part in parts:
+        total = total.merge(part)
+
+    assert summed(parts) == summed([summed(parts[:cut]), summed(parts[cut:])]) == summed(parts[::-1]) == total
+
+
+def grown(*parts: Snapshot | None, work: Work = NO_WORK, width: Width = FINE, covered: int = 1) -> Series:
+    """The series of some steps, each with so many buckets of the same; None for a gap."""
+    series = Series()
+    for part in parts:
+        series.add(Step.of(point([] if part is None else [part] * covered, width)), work)
+    return series
 
 
 def test_a_gap_is_one_in_all_series() -> None:
     """And an idle step is not one: it has rates of zero, and nothing that would need a request."""
-    grown = Series()
-    for point in points({0: Snapshot()}, Grid(FINE, 0, 5000, 2)):
-        grown.add(point, NO_WORK)
+    found = grown(Snapshot(), None)
 
-    assert grown.requests_per_s == {tier: [0.0, None] for tier in TIERS}
-    assert (grown.errors_per_s, grown.hit_ratio, grown.p99_ms) == ([0.0, None], [None, None], [None, None])
-    assert grown.latency_ms["memory"].p999 == [None, None]
+    assert found.requests_per_s == {tier: [0.0, None] for tier in TIERS}
+    assert (found.errors_per_s, found.hit_ratio, found.p99_ms) == ([0.0, None], [None, None], [None, None])
+    assert found.latency_ms["memory"].p999 == [None, None]
 
 
-def test_a_step_of_which_a_part_is_missing_has_the_rate_of_the_rest() -> None:
-    """Half the step unknown does not halve the rate."""
+def test_a_rate_is_that_of_the_time_that_is_known() -> None:
+    """A step of which half is missing has the rate of the other half, not half of it."""
     counted = Snapshot(answers={("m", "v", "memory"): Durations({1: 50})})
-    grown = Series()
 
-    for point in points({0: counted}, Grid(FINE, 0, 10_000, 1)):
-        grown.add(point, NO_WORK)
-
-    assert grown.requests_per_s["memory"] == [10.0]
+    assert grown(counted, covered=1).requests_per_s["memory"] == [10.0]
+    assert grown(counted, covered=2).requests_per_s["memory"] == [10.0]
 
 
 def test_refused_requests_are_errors_of_their_own() -> None:
@@ -107,22 +118,43 @@ def test_refused_requests_are_errors_of_their_own() -> None:
 def test_what_fresh_hits_cost_is_told_beside_them() -> None:
     """Rows that nobody waited for: those that edges made anew, and those of the workers."""
     counted = Snapshot(answers={("m", "v", "memory"): Durations({1: 10})}, counters={"revalidations": 5})
-    grown = Series()
 
-    for point in points({0: counted}, Grid(FINE, 0, 5_000, 1)):
-        grown.add(point, Work(rows=10))
+    found = grown(counted, work=Work(rows=10))
 
-    assert (grown.fresh_hit_ratio, grown.off_path_rows_per_request) == ([1.0], [1.5])
+    assert (found.fresh_hit_ratio, found.off_path_rows_per_request) == ([1.0], [1.5])
 
 
 def test_unknown_lag_is_no_number() -> None:
     """Infinity is what an edge says that has never heard of its replica."""
-    grown = Series()
+    assert grown(Snapshot(peaks={"replica_lag_seconds": float("inf")})).replica_lag_s == [None]
 
-    for point in points({0: Snapshot(peaks={"replica_lag_seconds": float("inf")})}, Grid(FINE, 0, 5_000, 1)):
-        grown.add(point, NO_WORK)
 
-    assert grown.replica_lag_s == [None]
+def test_all_series_are_equally_long() -> None:
+    """Whatever they are made from."""
+    found = msgspec.to_builtins(grown(Snapshot(), None, Snapshot()))
+
+    def lengths(value: object) -> set[int]:
+        if isinstance(value, dict):
+            return set().union(*map(lengths, value.values()))
+        assert isinstance(value, list)
+        return {len(value)}
+
+    assert lengths(found) == {3}
+
+
+def test_a_step_with_news_is_told_anew() -> None:
+    """A bucket that comes late, from one of many, is not left out because the step was told before."""
+    grid = Grid.of(3600, NOW_MS)
+    history = History(FINE)
+    history.begin(grid.first_ms)
+    read(history, [(A, 4, Snapshot(errors={("m", 404): 1}))], grid)
+    before = history.step(grid.first_ms + 20_000, grid.step_ms)
+
+    read(history, [(B, 5, Snapshot(errors={("m", 404): 2}))], grid)
+
+    after = history.step(grid.first_ms + 20_000, grid.step_ms)
+    assert (before.requests, after.requests) == (1, 3)
+    assert after is history.step(grid.first_ms + 20_000, grid.step_ms)
 
 
 @pytest.mark.parametrize(

@@ -93,7 +93,7 @@ def test_other_versions_and_sizes_are_not_read() -> None:
     good = Snapshot(answers={("m", "v", "memory"): Durations({0: 1})})
     beyond = Snapshot(answers={("m", "v", "memory"): Durations({len(BOUNDS_S) + 1: 1})})
 
-    assert Snapshot.decode(msgspec.msgpack.encode((1, good))) is None
+    assert Snapshot.decode(msgspec.msgpack.encode((2, good))) is None
     assert Snapshot.decode(beyond.encode()) is None
     assert Snapshot.decode(bytes(MAX_BYTES + 1)) is None
 

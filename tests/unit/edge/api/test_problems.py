@@ -41,7 +41,12 @@ WANTED = {
 
 def made(kind: type[Exception]) -> Exception:
     """An instance, whatever its arguments."""
-    samples = {"UnknownModel": ("m", ["a"]), "UnknownView": ("v", ["a"]), "UnknownJob": ("j", ["a"]), "FeatureMissing": ("view", "entity")}
+    samples = {
+        "UnknownModel": ("m", ["a"]),
+        "UnknownView": ("v", ["a"]),
+        "UnknownJob": ("j", ["a"]),
+        "FeatureMissing": ("view", "entity"),
+    }
     more = {"FeatureUnfit": ("x", 1, "int32"), "ManifestError": ([],)}
     return kind(*{**samples, **more}.get(kind.__name__, ("text",)))
 
