@@ -18,10 +18,11 @@ _FOREVER_S = 1e9
 
 
 def nodes(history: History, sources: Mapping[Source, int], grid: Grid, now_ms: int) -> list[Node]:
-    """All nodes that have written within a day."""
+    """All nodes that have written in the range: those that are long gone are nobody's business."""
     seen: dict[str, list[int]] = {}
     for source, last_ms in sources.items():
-        seen.setdefault(source.node, []).append(last_ms)
+        if last_ms >= grid.first_ms:
+            seen.setdefault(source.node, []).append(last_ms)
     return [_node(name, times, history, grid, now_ms) for name, times in sorted(seen.items())]
 
 
