@@ -20,7 +20,7 @@ class Ghosts:
         self._mask = slots - 1
         # Mapped, so that a slot takes memory from when it is first used; and four kilobytes then, because clearing
         # a huge page holds up everybody for some milliseconds.
-        table = mmap.mmap(-1, 8 * slots)
+        table = mmap.mmap(-1, 8 * slots, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
         if hasattr(mmap, "MADV_NOHUGEPAGE"):
             table.madvise(mmap.MADV_NOHUGEPAGE)
         self._marks = memoryview(table).cast("Q")
