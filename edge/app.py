@@ -1,4 +1,4 @@
-"""The only place of the edge that wires: builds every part once and hands it to those who need it."""
+"""Where an edge is wired: builds every part once and hands it to those who need it; `doors` says what is where."""
 
 from __future__ import annotations
 
@@ -6,20 +6,16 @@ import asyncio
 import logging
 import time
 
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-from starlette.routing import Route, Router
+from starlette.routing import Router
 from starlette.types import ASGIApp
 
 from edge.absent import SHARE
 from edge.answer import Ladder
-from edge.api.admin import INVALIDATE, Invalidate
 from edge.api.guard import Guard
-from edge.api.predict import PREFIX, Predict
-from edge.api.why import WHY, Why
 from edge.census import census, lags
 from edge.damaged import Damaged
 from edge.dashboard.board import Board
+from edge.doors import doors, predict_door
 from edge.fetch import Fetch
 from edge.follower import BLOCK_MS, Follower
 from edge.held import Held
@@ -29,7 +25,6 @@ from edge.lane import LaneProtocol, lane_protocol
 from edge.link import Link
 from edge.live import Live
 from edge.memory import Memory
-from edge.metrics import MetricsPage
 from edge.replica import Replica
 from edge.serving import Serving
 from edge.siblings import Siblings, Slot
@@ -75,29 +70,29 @@ class Edge:
         self.settings = settings
         self.stats = Stats()
         self.memory: Memory[Held] = Memory(settings.memory_max_bytes * SHARE // (SHARE + 1))
-        self._reads = Link(settings.read_url, timeout_s=timeout_s, name="nearcast-edge-read")
+        self.reads = Link(settings.read_url, timeout_s=timeout_s, name="nearcast-edge-read")
         # The follower's reads wait for news on purpose.
         self._logs = Link(settings.read_url, timeout_s=timeout_s + BLOCK_MS / 1000, name="nearcast-edge-follow")
-        self._writes = Link(settings.primary_url, timeout_s=timeout_s, name="nearcast-edge-write")
-        self._replica = Replica(self._reads)
+        self.writes = Link(settings.primary_url, timeout_s=timeout_s, name="nearcast-edge-write")
+        self.replica = Replica(self.reads)
         # Model files are large: whatever stood behind one would have to wait for it.
         self._files = Link(settings.read_url, timeout_s=max(timeout_s, FILE_TIMEOUT_S), name="nearcast-edge-load")
-        self.serving = Serving(project, self._replica, Replica(self._files), self._switched)
+        self.serving = Serving(project, self.replica, Replica(self._files), self._switched)
         self.view_times = ViewTimes(project.views.values())
         self.follower = Follower(
             self._logs,
             [*project.views, ORDERS],
             self.serving.look,
-            watch=self._reads,
+            watch=self.reads,
             on_records=self.view_times.read,
         )
-        self.write_back = WriteBack(self._writes, max_waiting=settings.max_write_backs)
-        self.hot = HotKeys(list(project.models), self._writes, settings.hot_flush_s)
-        self.damaged = Damaged(self._writes, now_ms)
+        self.write_back = WriteBack(self.writes, max_waiting=settings.max_write_backs)
+        self.hot = HotKeys(list(project.models), self.writes, settings.hot_flush_s)
+        self.damaged = Damaged(self.writes, now_ms)
         self._tracing = tracing
         self.ladder = (Ladder if tracing is None else traced_ladder(tracing))(
             self.memory,
-            self._replica,
+            self.replica,
             self.follower.freshness,
             self.follower.lag_s,
             self.write_back,
@@ -106,14 +101,14 @@ class Edge:
             max_waiting=settings.max_waiting_keys,
             set_aside=self.damaged.offer,
         )
-        self.warmth = Warmth(self.memory, self._replica, self.ladder.editions, settings.warm_keys, now_ms)
+        self.warmth = Warmth(self.memory, self.replica, self.ladder.editions, settings.warm_keys, now_ms)
         #: Set once warm; unset when shutting down, so that a balancer looks elsewhere first.
         self.ready = False
         source = Source(node_name(settings, port or settings.port), slot.number if slot else 0)
-        self.telemetry = Telemetry(self._writes, source, self.census, lambda: lags(self), now_ms)
+        self.telemetry = Telemetry(self.writes, source, self.census, lambda: lags(self), now_ms)
         self.siblings = Siblings(slot, self.census, lambda: self.ready) if slot else None
         # What it reads is large and may be late, as model files may.
-        self._board = Board(project, self._files, self._writes, settings, now_ms)
+        self.board = Board(project, self._files, self.writes, settings, now_ms)
         self._opening: asyncio.Task[None] | None = None
 
     @property
@@ -129,10 +124,10 @@ class Edge:
         """
         if self.siblings is not None:
             await self.siblings.open()
-        await self._reads.open()
+        await self.reads.open()
         await self._logs.open()
         await self._files.open()
-        self._opening = asyncio.create_task(self._writes.open_eventually())
+        self._opening = asyncio.create_task(self.writes.open_eventually())
         self.follower.start()
         await self.serving.refresh()
         self.serving.start()
@@ -151,7 +146,7 @@ class Edge:
     def turn_away(self) -> None:
         """Whoever asks shall go elsewhere from now on; streams, which have no end of their own, end."""
         self.ready = False
-        self._board.close()
+        self.board.close()
 
     async def stop(self) -> None:
         """Stops taking part; what is under way is finished."""
@@ -165,7 +160,7 @@ class Edge:
         await self.follower.stop()
         if self._opening is not None:
             self._opening.cancel()
-        for link in (self._reads, self._logs, self._files, self._writes):
+        for link in (self.reads, self._logs, self._files, self.writes):
             await link.close()
         if self.siblings is not None:
             await self.siblings.close()
@@ -181,7 +176,7 @@ class Edge:
     def lane(self) -> type[LaneProtocol]:
         """What answers below HTTP routes."""
         hits = HitDoor(self.ladder, self.serving, self.stats, self.hot.counter)
-        predict = Predict(self.ladder, self.serving, self.stats, self.settings, self.hot.count)
+        predict = predict_door(self)
         fetch = Fetch(hits, self.ladder, self.serving, self.stats, predict, self.settings.budget_ms)
         app = Guard(predict)
         if self._tracing is None:
@@ -190,36 +185,5 @@ class Edge:
 
     def application(self) -> ASGIApp:
         """The HTTP doors."""
-        why = Why(self.ladder, self.serving, self._replica, self.follower.freshness, self.follower.lag_s, now_ms)
-        predict = Predict(self.ladder, self.serving, self.stats, self.settings, self.hot.count)
-        metrics = MetricsPage(self.totals, list(self.serving.project.views.values()))
-        routes = [
-            Route(PREFIX + "{rest:path}", predict, methods=["GET", "HEAD", "POST"]),
-            Route(INVALIDATE, Invalidate(self.serving.project, self._writes, self.settings, now_ms), methods=["POST"]),
-            Route(WHY + "{rest:path}", why, methods=["GET"]),
-            Route("/livez", self._live),
-            Route("/readyz", self._ready),
-            Route("/metrics", metrics, methods=["GET", "HEAD"]),
-            *self._board.routes(),
-        ]
-        app = Guard(Router(routes, redirect_slashes=False))
+        app = Guard(Router(doors(self, now_ms), redirect_slashes=False))
         return app if self._tracing is None else TracedApp(app, self._tracing)
-
-    async def _live(self, request: Request) -> Response:
-        return JSONResponse({"live": True})
-
-    async def _ready(self, request: Request) -> Response:
-        body = {
-            "ready": self.ready,
-            "replica_connected": self._reads.is_connected,
-            "primary_connected": self._writes.is_connected,
-            "lag_s": round(self.follower.lag_s(), 3) if self.follower.lag_s() < 1e9 else None,
-            "models": [
-                {"model": s.model.name, "variant": s.variant, "version": s.version} for s in self.serving.servables()
-            ],
-            "failures": [
-                {"model": model, "version": version, "reason": reason}
-                for (model, version), reason in self.serving.failures.items()
-            ],
-        }
-        return JSONResponse(body, 200 if self.ready else 503)

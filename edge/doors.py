@@ -1,0 +1,36 @@
+"""Every door of an edge: which path leads to which application."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from starlette.routing import Route
+
+from edge.api.admin import INVALIDATE, Invalidate
+from edge.api.health import health_doors
+from edge.api.predict import PREFIX, Predict
+from edge.api.why import WHY, Why
+from edge.metrics import MetricsPage
+
+if TYPE_CHECKING:
+    from edge.app import Edge
+
+
+def doors(edge: Edge, now_ms: Callable[[], int]) -> list[Route]:
+    """The routes of one edge; the first that fits is taken."""
+    serving, follower = edge.serving, edge.follower
+    why = Why(edge.ladder, serving, edge.replica, follower.freshness, follower.lag_s, now_ms)
+    return [
+        Route(PREFIX + "{rest:path}", predict_door(edge), methods=["GET", "HEAD", "POST"]),
+        Route(INVALIDATE, Invalidate(serving.project, edge.writes, edge.settings, now_ms), methods=["POST"]),
+        Route(WHY + "{rest:path}", why, methods=["GET"]),
+        *health_doors(edge),
+        Route("/metrics", MetricsPage(edge.totals, list(serving.project.views.values())), methods=["GET", "HEAD"]),
+        *edge.board.routes(),
+    ]
+
+
+def predict_door(edge: Edge) -> Predict:
+    """The one of predictions, to which there is a short cut as well."""
+    return Predict(edge.ladder, edge.serving, edge.stats, edge.settings, edge.hot.count)
