@@ -20,6 +20,7 @@ from precompute.context import ContextField, typed
 from precompute.errors import InvalidContext
 from precompute.job_table import JobTable
 from precompute.outputs import OutputRule
+from precompute.user_tiers import TierSourceTable, TierTable
 
 #: What views, fields, models, variants and key parts may be called; they stand in Redis keys and in URLs.
 NAME = r"^[a-z][a-z0-9_-]{0,63}$"
@@ -192,6 +193,7 @@ class ModelTable(_Table):
     outputs: dict[str, OutputTable] = Field(default_factory=dict)
     variants: dict[_Name, VariantTable] = Field(default_factory=lambda: {"default": VariantTable()}, min_length=1)
     default_variant: str | None = None
+    routing: Literal["fixed", "auto"] = "fixed"
     policy: PolicyTable = PolicyTable()
 
     @field_validator("key")
@@ -215,3 +217,5 @@ class Manifest(_Table):
     views: dict[_Name, ViewTable] = Field(min_length=1)
     models: dict[_Name, ModelTable] = Field(default_factory=dict)
     jobs: dict[_Name, JobTable] = Field(default_factory=dict)
+    tiers: dict[_Name, TierTable] = Field(default_factory=dict, max_length=64)
+    tier_source: TierSourceTable = TierSourceTable()

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from precompute import declarations
 from precompute.errors import InvalidKey
 from precompute.models import (
+    AUTO,
     ENTITY,
     Dependency,
     Feature,
@@ -53,6 +54,7 @@ class ModelLinker:
             outputs=tuple(t.build(output) for output, t in table.outputs.items()),
             policy=self._policy(),
             all_keys=self._all_keys(dependencies),
+            is_routed=self.table.routing == "auto",
         )
 
     def _templates(self) -> Mapping[str, str]:
@@ -119,6 +121,8 @@ class ModelLinker:
 
     def _default_variant(self) -> str:
         variants = self.table.variants
+        if AUTO in variants:
+            self.wrong(f"{self._at}.variants", AUTO, "requests mean something else by it; choose another name")
         chosen = self.table.default_variant or ("default" if "default" in variants else next(iter(variants)))
         if chosen not in variants:
             self.wrong(self._at, "default_variant", f"no variant {chosen!r}; there are: {', '.join(variants)}")

@@ -21,6 +21,7 @@ from precompute.job_table import JobTable, link_job
 from precompute.linking import ModelLinker
 from precompute.models import Model
 from precompute.schedules import Schedule
+from precompute.user_tiers import UserTiers, link_tiers
 from precompute.views import View
 
 
@@ -32,6 +33,7 @@ class Project:
     views: Mapping[str, View]
     models: Mapping[str, Model]
     jobs: Mapping[str, Schedule] = field(default_factory=dict)
+    tiers: UserTiers = field(default_factory=UserTiers)
 
     def model(self, name: str) -> Model:
         """The model of that name.
@@ -125,7 +127,8 @@ def _link(file: str, manifest: declarations.Manifest, broken: Set[str] = frozens
         wrong("views", "context", "the name is taken by request-time features; choose another")
     models = {name: ModelLinker(name, table, views, broken, wrong).link() for name, table in manifest.models.items()}
     jobs = {name: link_job(name, table, views, models, broken, wrong) for name, table in manifest.jobs.items()}
-    return Project(manifest.project.name, views, models, jobs), problems
+    tiers = link_tiers(manifest.tiers, manifest.tier_source, views, broken, wrong)
+    return Project(manifest.project.name, views, models, jobs, tiers), problems
 
 
 def _all_problems(file: str, tree: dict[str, Any], error: ValidationError) -> list[Problem]:

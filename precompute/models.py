@@ -16,6 +16,8 @@ from precompute.outputs import OutputRule
 
 #: Stands for the entity itself where a view lists keys.
 ENTITY = "$entity"
+#: Stands where a variant is named for whichever is the best that time allows.
+AUTO = "auto"
 
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 
@@ -118,6 +120,8 @@ class Model:
     outputs: tuple[OutputRule, ...] = ()
     policy: Policy = Policy()
     all_keys: KeySource | None = None
+    #: Whether requests that name no variant are answered by the best that time allows, as `variant=auto` is.
+    is_routed: bool = False
 
     def parse_key(self, text: str, context: Mapping[str, object] | None = None) -> Key:
         """Reads a key as a client wrote it; context may follow behind `?` or come as a mapping.

@@ -242,6 +242,22 @@ def test_a_default_variant_must_exist() -> None:
     assert _problems(text) == {"models.gust default_variant": "no variant 'best'; there are: default"}
 
 
+def test_a_model_may_route_what_names_no_variant() -> None:
+    """Its default variant stays what is computed in advance."""
+    routed = parse(_changed(("[models.late.views]", 'routing = "auto"\n[models.late.views]'))).model("late")
+
+    assert routed.is_routed
+    assert routed.default_variant == "default"
+    assert not parse(FLIGHTS).model("late").is_routed
+
+
+def test_no_variant_may_be_called_auto() -> None:
+    """A request that names it wants the best of them."""
+    problems = _problems(_changed(("fast = { quality = 0.712 }", "auto = { quality = 0.712 }")))
+
+    assert problems == {"models.late.variants auto": "requests mean something else by it; choose another name"}
+
+
 def test_no_message_speaks_of_our_tools() -> None:
     """Messages are for people who know TOML, not the library that checks it."""
     for old, new, _, _ in MISTAKES:
