@@ -9,9 +9,11 @@ import re
 import struct
 
 from edge.held import COMPUTED_BYTES, Held
+from edge.unchanged import unchanged
 from precompute.entry import Entry, header, header_bytes, identity_prefix, split
 from precompute.errors import EntryCorrupt
 from precompute.freshness import Freshness
+from precompute.keys import ORDERS
 from precompute.models import Key
 from precompute.predictions import lifetime_ms
 from precompute.predictor import Servable
@@ -31,6 +33,8 @@ class Edition:
     Attributes:
         unpack: reads `Held.marks`: the history, a slot for each dependency, and then an update id for each.
         ids_at: where the update ids begin in what it returns.
+        unchanged: says of the same whether all rows are as they were.
+        orders: the table of what people order by hand, which is about no row.
     """
 
     def __init__(self, servable: Servable, freshness: Freshness) -> None:
@@ -40,6 +44,10 @@ class Edition:
         watched = len(model.watched_views)
         marks = struct.Struct(f"<I6x{watched}I{watched}Q")
         self.unpack, self.ids_at = marks.unpack, 1 + watched
+        rows = len(model.dependencies)
+        orders = watched - rows
+        self.unchanged = unchanged(f"<10x{rows}I{4 * orders}x{rows}Q{8 * orders}x", rows)
+        self.orders = freshness.tables[ORDERS]
         self._head_bytes = header_bytes(watched - 1)
         self._prefix = identity_prefix(model.name, servable.version, servable.variant)
         self._slot_of = [freshness.tables[view].slot for view in model.watched_views]

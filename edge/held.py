@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from precompute.predictor import Servable
 
 
+#: Looking a member up takes 0.05 µs.
+_FRESH = Verdict.FRESH
 #: Milliseconds of ten thousand years; with two bytes more, an entry with one dependency takes 16 more.
 COMPUTED_BYTES = 6
 
@@ -81,14 +83,21 @@ class Held(msgspec.Struct, eq=False, gc=False):
 
     def verdict(self, freshness: Freshness) -> Verdict:
         """What the rule says, TTL aside."""
-        moves = freshness.known.moves
-        if self.judged == moves:
-            # Nothing has been learned since; looking at all dependencies again takes a quarter of a hit's time.
-            return Verdict.FRESH
+        known, judged = freshness.known, self.judged
+        moves = known.moves
+        if judged == moves:
+            # Nothing has been learned since.
+            return _FRESH
         edition = self.edition
+        if judged >= known.raised and judged >= edition.orders.moved:
+            # Only rows can have changed since it was found fresh: less than half of what there is to look at.
+            if not edition.unchanged(known.slots, self.marks):
+                return Verdict.CHANGED
+            self.judged = moves
+            return _FRESH
         marks, at = edition.unpack(self.marks), edition.ids_at
         verdict = freshness.verdict(marks[1:at], marks[0], marks, at)
-        if verdict is Verdict.FRESH:
+        if verdict is _FRESH:
             self.judged = moves
         return verdict
 

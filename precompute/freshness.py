@@ -42,20 +42,31 @@ class _Known:
         slots: the latest change of each slot; table n has those from `n * slots of a table` on.
         floors: one for each table.
         moves: counts up with everything that can make a verdict another one.
+        raised: what `moves` was when a floor or the history last became another; since then only changes came.
     """
 
-    __slots__ = ("floors", "moves", "slots")
+    __slots__ = ("floors", "moves", "raised", "slots")
 
     def __init__(self, tables: int, slots: int) -> None:
         self.slots = array("Q", bytes(8 * slots * tables))
         self.floors = [0] * tables
-        self.moves = 0
+        self.moves = self.raised = 0
+
+    def has_raised(self) -> None:
+        """A floor or the history is another one now."""
+        self.moves += 1
+        self.raised = self.moves
 
 
 class ChangeTable:
-    """The latest change of each entity of one view, within what the follower has read."""
+    """The latest change of each entity of one view, within what the follower has read.
 
-    __slots__ = ("_base", "_gone", "_index", "_known", "_mask", "position")
+    Attributes:
+        moved: what `moves` of all tables was when a change was last noted in this one.
+        position: the last id read.
+    """
+
+    __slots__ = ("_base", "_gone", "_index", "_known", "_mask", "moved", "position")
 
     def __init__(self, slots: int = DEFAULT_SLOTS, *, index: int = 0, known: _Known | None = None) -> None:
         if slots < 1 or slots & (slots - 1):
@@ -65,8 +76,7 @@ class ChangeTable:
         self._known = known or _Known(1, slots)
         #: The latest deletion of each slot of this table; not there before the first one.
         self._gone: array[int] | None = None
-        #: The last id read.
-        self.position = 0
+        self.moved = self.position = 0
 
     @property
     def floor(self) -> int:
@@ -78,7 +88,7 @@ class ChangeTable:
         # Set anew with each look at the log, and rarely another.
         if floor != self._known.floors[self._index]:
             self._known.floors[self._index] = floor
-            self._known.moves += 1
+            self._known.has_raised()
 
     def slot(self, entity: str) -> int:
         """Where changes of an entity are remembered; constant for the life of the table."""
@@ -89,7 +99,7 @@ class ChangeTable:
         slot = self._base + (xxhash.xxh3_64_intdigest(entity) & self._mask)
         slots = self._known.slots
         slots[slot] = max(slots[slot], change)
-        self._known.moves += 1
+        self._has_moved()
         self.position = max(self.position, change)
         if gone:
             self._bury(slot, change)
@@ -112,8 +122,12 @@ class ChangeTable:
             if len(fields) > 2 and GONE_FIELD in fields[2::2]:
                 self._bury(slot, change)
         self.position = max(self.position, change)
-        self._known.moves += 1
+        self._has_moved()
         return damaged
+
+    def _has_moved(self) -> None:
+        self._known.moves += 1
+        self.moved = self._known.moves
 
     def _bury(self, slot: int, change: int) -> None:
         if self._gone is None:
@@ -161,7 +175,7 @@ class Freshness:
         # Set anew with each look at the logs, and rarely another.
         if epoch != self._epoch:
             self._epoch = epoch
-            self.known.moves += 1
+            self.known.has_raised()
 
     def watch(self, views: Sequence[str], entities: Sequence[str]) -> Watch:
         """What to look at for a prediction with these dependencies; worth keeping beside the entry."""

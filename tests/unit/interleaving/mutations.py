@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from types import FunctionType
 from typing import Any
 
+from edge.held import Held
+from edge.unchanged import unchanged
 from precompute.freshness import ChangeTable, Freshness
 from precompute.log_reading import LogReading
 from precompute.models import Model
@@ -49,7 +51,7 @@ class Mutation:
         mutant = whole.replace(own, own.replace(self.old, self.new))
         exec(compile(mutant, str(module.__file__), "exec"), names)  # noqa: S102
         owner, _, name = self.function.__qualname__.rpartition(".")
-        found = inspect.getattr_static(names[owner], name)
+        found = inspect.getattr_static(names[owner], name) if owner else names[name]
         return found.fget if isinstance(found, property) else getattr(found, "__func__", found)  # type: ignore[no-any-return]
 
 
@@ -62,12 +64,16 @@ def _of(member: Any) -> FunctionType:
 
 _VERDICT, _PLAN, _WATCHED = _of(Freshness.verdict), _of(Predictor.plan), _of(Model.watched)
 _TAKE, _COMPARE, _BEGIN = _of(LogReading.take), _of(LogReading._compare), _of(LogReading._begin)
+_AGAIN = _of(Held.verdict)
 _ASK_HISTORY = "if not epoch == self._epoch == parse_epoch(before):"
 
 MUTATIONS = [
     Mutation("changes are not looked at", _VERDICT, "if slots[slot] > known:", "if False:"),
     Mutation("the floor is not looked at", _VERDICT, "if known < floors[slot >> bits]:", "if False:", first_seed=1400),
     Mutation("replication ids are not compared", _VERDICT, "epoch != self._epoch or", "self._epoch is None or"),
+    Mutation("changes since the last look are not looked at", _of(unchanged), "slots[slot_1] <= known_1 and slots[slot_2] <= known_2\n\n", "True\n\n"),
+    Mutation("floors since the last look are not looked at", _AGAIN, "judged >= known.raised and", "judged >= 0 and"),
+    Mutation("orders since the last look are not looked at", _AGAIN, "and judged >= edition.orders.moved", ""),
     Mutation("rows are read before the as-of", _PLAN, "*self._before, *reads", "*reads, *self._before"),
     Mutation("the as-of is another log's", _PLAN, "*self._before", "self._before[0], *self._before[:0:-1]"),
     Mutation("rows of another history are taken", _of(Predictor.as_of), "parse_epoch(replies[-1]) != as_of.epoch", "False", first_seed=3100),
