@@ -9,12 +9,16 @@ from __future__ import annotations
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 
 from precompute.errors import InvalidContext, InvalidKey
 from precompute.keys import MAX_KEY_BYTES, escape_part, unescape_part
 from precompute.views import Scalar
+
+#: Parameters of a request itself: in a URL, a context of that name could not be told from them.
+RESERVED = ("variant", "budget_ms")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +30,7 @@ class ContextField:
     default: Scalar | None = None
     min: float | None = None
     max: float | None = None
-    choices: tuple[str, ...] = ()
+    choices: tuple[Scalar, ...] = ()
 
     def parse(self, raw: object) -> Scalar:
         """The typed value of what a client sent, text or JSON.
@@ -37,13 +41,16 @@ class ContextField:
         value = typed(self.kind, raw)
         if value is None or value == "":
             raise InvalidContext(f"context {self.name}={raw!r:.80} is not a {self.kind}")
-        if isinstance(value, str):
-            if self.choices and value not in self.choices:
-                raise InvalidContext(f"context {self.name}={value!r:.80} is not one of: {', '.join(self.choices)}")
-        elif (self.min is not None and value < self.min) or (self.max is not None and value > self.max):
+        if self.choices and value not in self.choices:
+            shown = ", ".join(map(str, self.choices))
+            raise InvalidContext(f"context {self.name}={value!r:.80} is not one of: {shown:.400}")
+        if not isinstance(value, str) and not self._is_within(value):
             low, high = ("" if bound is None else f"{bound:g}" for bound in (self.min, self.max))
             raise InvalidContext(f"context {self.name}={value} is outside [{low}, {high}]")
         return value
+
+    def _is_within(self, value: float) -> bool:
+        return (self.min is None or value >= self.min) and (self.max is None or value <= self.max)
 
     @staticmethod
     def spell(value: Scalar) -> str:
@@ -88,8 +95,17 @@ def _real(kind: str, value: float) -> float | None:
     return value + 0.0 if np.isfinite(value) else None
 
 
-def parse_context(fields: tuple[ContextField, ...], query: str, given: Mapping[str, object]) -> tuple[Scalar, ...]:
+def parse_context(
+    fields: tuple[ContextField, ...],
+    query: str,
+    given: Mapping[str, object],
+    shared: Mapping[str, object] = MappingProxyType({}),
+) -> tuple[Scalar, ...]:
     """Values for all fields, in declared order, from a key's `?` part and what the request adds.
+
+    Args:
+        given: beside the key.
+        shared: for all keys of the request; what a key brings itself counts more.
 
     Raises:
         InvalidContext: unknown or repeated names, missing values, wrong types.
@@ -99,6 +115,7 @@ def parse_context(fields: tuple[ContextField, ...], query: str, given: Mapping[s
         if name in values:
             raise InvalidContext(f"context {name!r} is given twice")
         values[name] = raw
+    values = {**shared, **values}
     known = {f.name: f for f in fields}
     for name in values:
         if name not in known:

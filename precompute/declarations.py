@@ -56,11 +56,11 @@ def _sources(value: object) -> str | list[str]:
 _Scalar = Annotated[views.Scalar, PlainValidator(_scalar)]
 
 
-def _default(kind: str, value: views.Scalar) -> views.Scalar:
-    """A default in the feature's type. Clients may write numbers as text, TOML has numbers."""
+def _of_kind(key: str, kind: str, value: views.Scalar) -> views.Scalar:
+    """A value in the feature's type. Clients may write numbers as text, TOML has numbers."""
     found = typed(kind, value) if isinstance(value, str) == (kind == "string") else None
     if found is None:
-        raise ValueError(f"default = {value!r} is not a {kind}")
+        raise ValueError(f"{key} = {value!r} is not a {kind}")
     return found
 
 
@@ -79,7 +79,7 @@ class FieldTable(_Table):
         if self.missing == "nan" and not kind.startswith("float"):
             raise ValueError(f"missing = 'nan' needs a float type, not {kind}")
         if self.default is not None:
-            _default(kind, self.default)
+            _of_kind("default", kind, self.default)
         return self
 
     def build(self, name: str) -> views.Field:
@@ -87,7 +87,7 @@ class FieldTable(_Table):
         kind, shape = views.parse_type(self.type)
         if self.default is None:
             return views.Field(name, kind, shape, views.Missing(self.missing or "error"))
-        return views.Field(name, kind, shape, views.Missing.DEFAULT, _default(kind, self.default))
+        return views.Field(name, kind, shape, views.Missing.DEFAULT, _of_kind("default", kind, self.default))
 
 
 class ViewTable(_Table):
@@ -114,7 +114,7 @@ class ContextTable(_Table):
     default: _Scalar | None = None
     min: _Finite | None = None
     max: _Finite | None = None
-    choices: tuple[str, ...] = Field(default=(), strict=False)
+    choices: tuple[_Scalar, ...] = Field(default=(), strict=False, max_length=256)
 
     @model_validator(mode="after")
     def _default_fits(self) -> ContextTable:
@@ -125,8 +125,8 @@ class ContextTable(_Table):
             raise ValueError(f"min and max need a number, not {kind}")
         if self.min is not None and self.max is not None and self.min > self.max:
             raise ValueError(f"min = {self.min:g} is greater than max = {self.max:g}")
-        if self.choices and kind != "string":
-            raise ValueError("choices need a string")
+        if self.choices and kind == "bool":
+            raise ValueError("choices need a string or a number, not bool")
         try:
             self.build("default")
         except InvalidContext as error:
@@ -136,10 +136,11 @@ class ContextTable(_Table):
     def build(self, name: str) -> ContextField:
         """The field as the rest of the code sees it."""
         kind, _ = views.parse_type(self.type)
-        field = ContextField(name, kind, None, self.min, self.max, self.choices)
+        field = ContextField(name, kind, None, self.min, self.max)
+        field = replace(field, choices=tuple(field.parse(_of_kind("choices", kind, value)) for value in self.choices))
         if self.default is None:
             return field
-        return replace(field, default=field.parse(_default(kind, self.default)))
+        return replace(field, default=field.parse(_of_kind("default", kind, self.default)))
 
 
 class OutputTable(_Table):

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass
 
 from precompute import declarations
+from precompute.context import RESERVED, ContextField
 from precompute.errors import InvalidKey
 from precompute.models import (
     AUTO,
@@ -50,7 +51,7 @@ class ModelLinker:
             inputs=tuple(self._input(*item) for item in table.inputs.items()),
             variants={v: Variant(v, t.quality) for v, t in table.variants.items()},
             default_variant=self._default_variant(),
-            context=tuple(t.build(field) for field, t in table.context.items()),
+            context=tuple(self._context(*item) for item in table.context.items()),
             outputs=tuple(t.build(output) for output, t in table.outputs.items()),
             policy=self._policy(),
             all_keys=self._all_keys(dependencies),
@@ -91,6 +92,11 @@ class ModelLinker:
             what = "mixes strings and numbers in one input; give the strings an input of their own"
             self.wrong(f"{self._at}.inputs", name, what)
         return InputSpec(name, features, stacked=not isinstance(sources, str))
+
+    def _context(self, name: str, field: declarations.ContextTable) -> ContextField:
+        if name in RESERVED:
+            self.wrong(f"{self._at}.context", name, "the name is taken by requests themselves; choose another")
+        return field.build(name)
 
     def _feature(self, name: str, source: str) -> Feature | None:
         at = f"{self._at}.inputs"

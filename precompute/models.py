@@ -11,7 +11,7 @@ import msgspec
 
 from precompute.context import ContextField, canonical_context, parse_context
 from precompute.errors import InvalidKey
-from precompute.keys import ORDERS, canonical_part, split_parts
+from precompute.keys import ORDERS, canonical_part, join_parts, split_parts
 from precompute.outputs import OutputRule
 
 #: Stands for the entity itself where a view lists keys.
@@ -123,8 +123,16 @@ class Model:
     #: Whether requests that name no variant are answered by the best that time allows, as `variant=auto` is.
     is_routed: bool = False
 
-    def parse_key(self, text: str, context: Mapping[str, object] | None = None) -> Key:
+    def parse_key(
+        self,
+        text: str,
+        context: Mapping[str, object] | None = None,
+        shared: Mapping[str, object] | None = None,
+    ) -> Key:
         """Reads a key as a client wrote it; context may follow behind `?` or come as a mapping.
+
+        Args:
+            shared: context for whatever the key itself does not say, when several keys come together.
 
         Raises:
             InvalidKey: the text does not have the model's shape.
@@ -133,11 +141,23 @@ class Model:
         entity_text, mark, query = text.partition("?")
         parts = split_parts(entity_text, self.key)
         canonical = ":".join(parts)
-        if not self.context and not mark and not context:
+        if not self.context and not mark and not context and not shared:
             return Key(canonical, parts)
-        values = parse_context(self.context, query, context or {})
+        values = parse_context(self.context, query, context or {}, shared or {})
         suffix = canonical_context(self.context, values)
         return Key(f"{canonical}?{suffix}" if suffix else canonical, parts, values)
+
+    def compose_key(self, values: Mapping[str, str | int]) -> str:
+        """The key of these raw entity values by part, which need no escaping.
+
+        Raises:
+            InvalidKey: a part is missing, empty or unknown.
+        """
+        wrong = [part for part in values if part not in self.key] or [p for p in self.key if p not in values]
+        if wrong:
+            what = "is no part of the key" if wrong[0] in values else "is missing from the key"
+            raise InvalidKey(f"{wrong[0]!r:.80} {what}; expected {self.shape()}")
+        return join_parts([str(values[part]) for part in self.key])
 
     def entities(self, key: Key) -> tuple[str, ...]:
         """The entity of each dependency, in the order of `dependencies`."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -29,9 +29,9 @@ class Edge:
         """One GET."""
         return self.client.get(path, headers={name.replace("_", "-"): value for name, value in headers.items()})
 
-    def post(self, model: str, keys: list[str], **more: object) -> httpx.Response:
+    def post(self, model: str, keys: Sequence[object], **more: object) -> httpx.Response:
         """One POST for many keys."""
-        return self.client.post(f"/v1/predict/{model}", json={"keys": keys, **more})
+        return self.client.post(f"/v1/predict/{model}", json={"keys": list(keys), **more})
 
     def outputs(self, model: str, key: str) -> dict[str, object]:
         """The outputs of one prediction, which must succeed."""

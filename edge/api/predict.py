@@ -14,14 +14,15 @@ import orjson
 from starlette.types import Receive, Scope, Send
 
 from edge.answer import Ladder
+from edge.api.asked_key import AskedKey, Context, read_key, shown
 from edge.api.headers import answer_headers
 from edge.api.problems import problem, send_problem, status_of
 from edge.api.wire import JSON, decode_percent, decode_utf8, header, path_segments, read_body, send_response
 from edge.ask import Answer, Ask
 from edge.serving import Serving
 from edge.stats import Stats, Tier
+from precompute.context import RESERVED
 from precompute.errors import InvalidContext, InvalidRequest, NearcastError, Overloaded
-from precompute.models import Key
 from precompute.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -29,14 +30,14 @@ log = logging.getLogger(__name__)
 PREFIX = "/v1/predict/"
 
 #: Query parameters that are ours; all others are context.
-_OURS = ("variant", "budget_ms")
+_OURS = RESERVED
 
 
 class ManyRequest(msgspec.Struct, forbid_unknown_fields=True):
     """The body of `POST /v1/predict/{model}`."""
 
-    keys: list[str]
-    context: dict[str, str | int | float | bool] = {}
+    keys: list[str | AskedKey]
+    context: Context = {}
     variant: str | None = None
     budget_ms: float | None = None
 
@@ -120,13 +121,13 @@ class Predict:
         model = predictor.servable.model
         deadline = self._deadline(request.budget_ms)
 
-        async def one(text: str) -> bytes:
+        async def one(asked: str | AskedKey) -> bytes:
             try:
-                key: Key = model.parse_key(text, request.context)
+                key = read_key(model, asked, request.context)
                 answer = await self._ladder.answer(Ask(predictor, key, deadline))
             except NearcastError as error:
                 self.failed(model.name, error)
-                return _problem_of(text, error)
+                return _problem_of(shown(asked), error)
             self._count(model.name, key.text)
             took_s = time.perf_counter() - began
             self._stats.answered(model.name, predictor.servable.variant, answer.tier, took_s)
@@ -206,9 +207,9 @@ def _matches(scope: Scope, answer: Answer) -> bool:
     )
 
 
-def _problem_of(text: str, error: NearcastError) -> bytes:
-    document = {"status": status_of(error), "key": text, "problem": problem(error)}
+def _problem_of(key: object, error: NearcastError) -> bytes:
+    document = {"status": status_of(error), "key": key, "problem": problem(error)}
     try:
         return orjson.dumps(document)
     except TypeError:  # A lone surrogate, which JSON can carry in and UTF-8 cannot carry out.
-        return orjson.dumps({**document, "key": text.encode("utf-8", "replace").decode()})
+        return orjson.dumps({**document, "key": str(key).encode("utf-8", "replace").decode()})

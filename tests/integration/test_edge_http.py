@@ -260,6 +260,52 @@ class TestManyKeys:
             scene.expected(key, hour=5, variant="fast") for key in keys
         ]
 
+    def test_a_key_may_bring_context_of_its_own(self, scene: Scene) -> None:
+        """Behind its `?` or beside it, it counts more than what is said for all; its neighbours notice nothing."""
+        first, second, third, fourth = scene.flights(4)
+        flight, origin = fourth.split(":")
+        keys = [
+            first,
+            f"{second}?hour=6",
+            {"key": third, "context": {"hour": 7}},
+            {"key": {"origin": origin, "flight": flight}, "context": {"hour": "08"}},
+        ]
+
+        found = scene.edge.post("late", keys, context={"hour": 5}).json()["predictions"]
+
+        assert [p["prediction"]["key"] for p in found] == [
+            f"{key}?hour={hour}" for key, hour in zip((first, second, third, fourth), (5, 6, 7, 8), strict=True)
+        ]
+        assert [np.float32(p["prediction"]["outputs"]["y"]) for p in found] == [
+            scene.expected(first, 5),
+            scene.expected(second, 6),
+            scene.expected(third, 7),
+            scene.expected(fourth, 8),
+        ]
+
+    def test_a_bad_key_in_the_long_form_costs_its_neighbours_nothing(self, scene: Scene) -> None:
+        """Each is called what the client called it, and told what is wrong with it."""
+        (good,) = scene.flights(1)
+        keys = [
+            {"key": {"flight": "UA1"}},
+            {"key": {"flight": "UA1", "origin": "EWR", "dest": "ORD"}},
+            {"key": good, "context": {"hour": 24}},
+            {"key": f"{good}?hour=1", "context": {"hour": 1}},
+            {"key": good, "context": {"day": 1}},
+            {"key": good},
+        ]
+
+        found = scene.edge.post("late", keys).json()["predictions"]
+
+        assert [p["status"] for p in found] == [404, 404, 400, 400, 400, 200]
+        assert [p["key"] for p in found[:-1]] == [key["key"] for key in keys[:-1]]
+        for answer, said in zip(
+            found,
+            ("'origin' is missing", "'dest' is no part", "outside [0, 23]", "given twice", "unknown context 'day'"),
+            strict=False,
+        ):
+            assert said in answer["problem"]["detail"]
+
 
 class TestBadInput:
     def test_all_of_it_on_one_connection_that_survives(self, scene: Scene) -> None:
@@ -291,6 +337,10 @@ class TestBadInput:
             ("POST", many, b'{"keys": "UA1:EWR"}', {}, 400),
             ("POST", many, b'{"keys": ["a:b"], "what": 1}', {}, 400),
             ("POST", many, b'{"keys": ["a:b"], "context": {"hour": null}}', {}, 400),
+            ("POST", many, b'{"keys": [{"key": "a:b", "contxt": {}}]}', {}, 400),
+            ("POST", many, b'{"keys": [{"context": {}}]}', {}, 400),
+            ("POST", many, b'{"keys": ["\\ud800:EWR"]}', {}, 400),
+            ("POST", many, b'{"keys": [{"key": ["a", "b"]}]}', {}, 400),
             ("POST", many, json.dumps({"keys": [key] * 101}).encode(), {}, 400),
             ("POST", many, json.dumps({"keys": [key], "pad": "x" * MAX_BODY_BYTES}).encode(), {}, 413),
             ("POST", "/v1/predict/nope", b'{"keys": ["a"]}', {}, 404),

@@ -17,6 +17,7 @@ HOUR = ContextField("hour", "int64", 12, 0, 23)
 PRICE = ContextField("price", "float32")
 DEVICE = ContextField("device", "string", "phone", choices=("phone", "desk top"))
 VIP = ContextField("vip", "bool", False)
+SEATS = ContextField("seats", "int32", choices=(2, 4))
 FIELDS = (HOUR, PRICE, DEVICE, VIP)
 
 TEXTS = st.text(st.one_of(st.sampled_from("+&=~ %?#"), st.characters(exclude_categories=["Cs"])), min_size=1)
@@ -120,6 +121,33 @@ def test_a_wrong_context_says_what_is_wrong(query: str, given_values: dict[str, 
     """Every mistake names the feature and what it must be."""
     with pytest.raises(InvalidContext, match=complaint):
         parse_context(FIELDS, query, given_values)
+
+
+@pytest.mark.parametrize("raw", [2, "2", "02", 4])
+def test_a_number_may_be_one_of_a_few(raw: object) -> None:
+    """However it is written."""
+    assert SEATS.parse(raw) in {2, 4}
+
+
+def test_a_number_that_is_not_one_of_the_few_is_refused() -> None:
+    """The message lists those that are."""
+    with pytest.raises(InvalidContext, match="seats=3 is not one of: 2, 4"):
+        SEATS.parse("3")
+
+
+def test_what_a_key_brings_counts_more_than_what_holds_for_all() -> None:
+    """Behind its `?` or beside it; what it leaves out is taken from the rest, and only then from the defaults."""
+    shared = {"hour": 5, "price": 1, "vip": True}
+
+    assert parse_context(FIELDS, "hour=3", {"device": "desk top"}, shared) == (3, 1.0, "desk top", True)
+
+
+def test_what_holds_for_all_is_checked_as_well() -> None:
+    """A mistake is a mistake wherever it stands, but a value that nobody uses is never looked at."""
+    with pytest.raises(InvalidContext, match="unknown context 'colour'"):
+        parse_context(FIELDS, "price=1", {}, {"colour": "red"})
+    with pytest.raises(InvalidContext, match="hour=24 is outside"):
+        parse_context(FIELDS, "price=1", {}, {"hour": 24})
 
 
 def test_a_lone_surrogate_is_an_invalid_value() -> None:

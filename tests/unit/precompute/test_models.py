@@ -54,6 +54,34 @@ def test_a_key_with_context_reads_back_as_itself() -> None:
     assert model.parse_key(behind.text) == behind
 
 
+@given(VALUES, VALUES, VALUES)
+def test_a_key_may_come_in_raw_parts(flight: str, origin: str, dest: str) -> None:
+    """Named, in any order, and without escapes: the same key as in one text."""
+    composed = _model().compose_key({"dest": dest, "flight": flight, "origin": origin})
+
+    assert composed == join_parts([flight, origin, dest])
+
+
+@pytest.mark.parametrize(
+    ("parts", "complaint"),
+    [
+        ({"flight": "UA1", "origin": "EWR"}, "'dest' is missing from the key; expected <flight>:<origin>:<dest>"),
+        ({"flight": "UA1", "origin": "EWR", "dest": "ORD", "plane": "N1"}, "'plane' is no part of the key"),
+        ({"flight": "UA1", "origin": "", "dest": "ORD"}, "empty"),
+        ({}, "'flight' is missing"),
+    ],
+)
+def test_parts_that_make_no_key_are_named(parts: dict[str, str | int], complaint: str) -> None:
+    """What is missing, or does not belong there."""
+    with pytest.raises(InvalidKey, match=complaint):
+        _model().compose_key(parts)
+
+
+def test_numbers_are_parts_too() -> None:
+    """Many ids are numbers to their applications."""
+    assert _model().compose_key({"flight": 17, "origin": "EWR", "dest": -1}) == "17:EWR:-1"
+
+
 def test_a_model_without_context_takes_none() -> None:
     """Something behind `?` is a mistake, not ignored: it might have been meant to change the answer."""
     assert _model().parse_key("a:b:c?").text == "a:b:c"
