@@ -18,6 +18,7 @@ from pydantic import (
 from precompute import views
 from precompute.context import ContextField, typed
 from precompute.errors import InvalidContext
+from precompute.experiment_table import ExperimentTable
 from precompute.job_table import JobTable
 from precompute.outputs import OutputRule
 from precompute.user_tiers import TierSourceTable, TierTable
@@ -218,5 +219,6 @@ class Manifest(_Table):
     views: dict[_Name, ViewTable] = Field(min_length=1)
     models: dict[_Name, ModelTable] = Field(default_factory=dict)
     jobs: dict[_Name, JobTable] = Field(default_factory=dict)
+    experiments: dict[_Name, ExperimentTable] = Field(default_factory=dict)
     tiers: dict[_Name, TierTable] = Field(default_factory=dict, max_length=64)
     tier_source: TierSourceTable = TierSourceTable()

@@ -17,6 +17,8 @@ from pydantic_core import ErrorDetails
 
 from precompute import declarations
 from precompute.errors import ConfigError, ManifestError, Problem, UnknownModel, UnknownView
+from precompute.experiment_table import ExperimentTable, link_experiment, link_experiments
+from precompute.experiments import Experiment
 from precompute.job_table import JobTable, link_job
 from precompute.linking import ModelLinker
 from precompute.models import Model
@@ -34,6 +36,7 @@ class Project:
     models: Mapping[str, Model]
     jobs: Mapping[str, Schedule] = field(default_factory=dict)
     tiers: UserTiers = field(default_factory=UserTiers)
+    experiments: Mapping[str, Experiment] = field(default_factory=dict)
 
     def model(self, name: str) -> Model:
         """The model of that name.
@@ -116,6 +119,34 @@ def parse_job(project: Project, name: str, table: Mapping[str, Any], where: str)
     return schedule
 
 
+_EXPERIMENTS = TypeAdapter(dict[Annotated[str, Field(pattern=declarations.NAME)], ExperimentTable])
+
+
+def parse_experiment(project: Project, name: str, table: Mapping[str, Any], where: str) -> Experiment:
+    """Checks an experiment that stands outside of the project file as if it stood in it, but not beside others.
+
+    Args:
+        where: named in front of each mistake, like a file.
+
+    Raises:
+        ManifestError: every mistake in it.
+    """
+    try:
+        checked = _EXPERIMENTS.validate_python({name: table})[name]
+    except ValidationError as error:
+        found = [_problem(where, ("experiments", *one["loc"]), one) for one in error.errors()]
+        raise ManifestError(found) from None
+    problems: list[Problem] = []
+
+    def wrong(table: str, key: str, message: str) -> None:
+        problems.append(Problem(where, table, key, message))
+
+    experiment = link_experiment(name, checked, project.models, frozenset(), wrong)
+    if problems:
+        raise ManifestError(problems)
+    return experiment
+
+
 def _link(file: str, manifest: declarations.Manifest, broken: Set[str] = frozenset()) -> tuple[Project, list[Problem]]:
     problems: list[Problem] = []
 
@@ -128,7 +159,8 @@ def _link(file: str, manifest: declarations.Manifest, broken: Set[str] = frozens
     models = {name: ModelLinker(name, table, views, broken, wrong).link() for name, table in manifest.models.items()}
     jobs = {name: link_job(name, table, views, models, broken, wrong) for name, table in manifest.jobs.items()}
     tiers = link_tiers(manifest.tiers, manifest.tier_source, views, broken, wrong)
-    return Project(manifest.project.name, views, models, jobs, tiers), problems
+    experiments = link_experiments(manifest.experiments, models, broken, wrong)
+    return Project(manifest.project.name, views, models, jobs, tiers, experiments), problems
 
 
 def _all_problems(file: str, tree: dict[str, Any], error: ValidationError) -> list[Problem]:

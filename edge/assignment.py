@@ -1,0 +1,238 @@
+"""Which experiment and which arm a request belongs to. Pure: a function of the declarations and the request alone.
+
+A unit's place in a layer and its arm come from hashes of the unit, salted with the names of the layer and of the
+experiment, so that nothing is stored, a restart changes nothing, and one says nothing about the other (R. Kohavi et
+al., "Controlled Experiments on the Web: Survey and Practical Guide", 2009, section 4.1: hash and partition. It warns
+that weak hashes carry over between experiments; for XXH3 the tests look for that).
+
+Arms are chosen by weighted rendezvous: each draws a waiting time that is exponential at the rate of its share, from
+a hash of its own, and the shortest wins (C. Schindelhauer and G. Schomaker, "Weighted Distributed Hash Tables", SPAA
+2005, the logarithmic method). An arm whose share grows takes units from the others and gives none away; for any two
+sets of shares at a distance of d at most 2d/(1+d) of the units move, and no rule without memory does better for all of
+them (M. Bavarian et al., "Optimality of Correlated Sampling Strategies", 2016).
+
+A request looks at its model's slices only: one hash and a bisection find the experiment among any number of them.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+import msgspec
+from xxhash import xxh3_64_intdigest
+
+from precompute.errors import InvalidRequest
+from precompute.experiments import Arm, Experiment
+from precompute.models import Key, Model
+
+Headers = Sequence[tuple[bytes, bytes]]
+
+#: Longer values of a header name no unit; nobody is to fill streams with them.
+MAX_UNIT_BYTES = 512
+_SPAN = 2.0**64
+#: Arms that an error names.
+_NAMED = 8
+
+
+class Assigned(NamedTuple):
+    """What was decided for one request."""
+
+    experiment: Experiment
+    arm: Arm
+    unit: str
+    is_override: bool = False
+
+
+class Share(msgspec.Struct, frozen=True):
+    """One arm, ready to draw."""
+
+    arm: Arm
+    prefix: bytes
+    weight: float
+
+
+def share_out(experiment: Experiment) -> tuple[Share, ...]:
+    """The arms of an experiment, ready for `choose`; one with no share gets nobody."""
+    salt = experiment.salt.encode()
+    return tuple(
+        Share(arm, b"arm\0%b\0%b\0" % (salt, arm.name.encode()), arm.share) for arm in experiment.arms if arm.share > 0
+    )
+
+
+def choose(shares: Sequence[Share], unit: bytes) -> Arm:
+    """The arm of a unit."""
+    best, least = shares[0].arm, math.inf
+    for share in shares:
+        wait = -math.log((xxh3_64_intdigest(share.prefix + unit) + 0.5) / _SPAN) / share.weight
+        if wait < least:
+            best, least = share.arm, wait
+    return best
+
+
+def place_in(layer: str, unit: bytes) -> float:
+    """Where in a layer a unit stands, from 0 to 1."""
+    return xxh3_64_intdigest(b"layer\0%b\0%b" % (layer.encode(), unit)) / _SPAN
+
+
+def is_sampled(experiment: Experiment, unit: bytes) -> bool:
+    """Whether the answers of a unit are recorded: all of them or none, so that what is known of one is complete."""
+    if experiment.sample >= 1.0:
+        return True
+    return xxh3_64_intdigest(b"sample\0%b\0%b" % (experiment.salt.encode(), unit)) / _SPAN < experiment.sample
+
+
+class _Slot(msgspec.Struct, frozen=True):
+    """One running experiment of a model, in the order of their slices.
+
+    Attributes:
+        key: by index of the key part; and what a request must have there.
+        context: by index of the feature.
+    """
+
+    high: float
+    experiment: Experiment
+    shares: tuple[Share, ...]
+    key: tuple[tuple[int, frozenset[str]], ...]
+    header: tuple[tuple[bytes, frozenset[str]], ...]
+    context: tuple[tuple[int, frozenset[object]], ...]
+
+    def admits(self, key: Key, headers: Headers) -> bool:
+        """Whether the request is one of its audience."""
+        for part, texts in self.key:
+            if key.parts[part] not in texts:
+                return False
+        for name, texts in self.header:
+            if _header(headers, name) not in texts:
+                return False
+        return all(key.context[at] in values for at, values in self.context)
+
+
+class ModelExperiments:
+    """The running experiments of one model.
+
+    Attributes:
+        vary: headers that an answer may depend on, in lower case.
+    """
+
+    def __init__(self, model: Model, running: Iterable[Experiment]) -> None:
+        """Takes in experiments of one layer and unit, with slices of their own; raises ValueError for none."""
+        slots = sorted(((e.slice[0], _slot(model, e)) for e in running), key=lambda pair: pair[0])
+        if not slots:
+            raise ValueError("no experiments")
+        self._lows = [low for low, _ in slots]
+        self._slots = [slot for _, slot in slots]
+        self._layer = b"layer\0%b\0" % self._slots[0].experiment.layer.encode()
+        unit = self._slots[0].experiment.unit
+        self._part = model.key.index(unit.name) if unit.kind == "key" and unit.name else None
+        self._header = unit.name.encode() if unit.kind == "header" else None
+        self._override_headers, self._override_queries = _overrides([slot.experiment for slot in self._slots])
+        headers = {name.decode() for slot in self._slots for name, _ in slot.header}
+        headers |= {name.decode() for name in self._override_headers}
+        self.vary = tuple(sorted(headers | ({unit.name} if unit.kind == "header" else set())))
+
+    @property
+    def experiments(self) -> list[Experiment]:
+        """All of them."""
+        return [slot.experiment for slot in self._slots]
+
+    def assign(self, key: Key, headers: Headers, query: Mapping[str, str]) -> Assigned | None:
+        """What a request gets; None if it takes part in none.
+
+        Args:
+            headers: names in lower case.
+            query: parameters that override an arm, as far as the request has them.
+
+        Raises:
+            InvalidRequest: it names an arm that there is not.
+        """
+        unit = self._unit(key, headers)
+        if self._override_headers or (query and self._override_queries):
+            named = self._named(headers, query)
+            if named is not None:
+                return Assigned(*named, unit or key.text.partition("?")[0], is_override=True)
+        if not unit:
+            return None
+        raw = unit.encode()
+        at = bisect_right(self._lows, place := xxh3_64_intdigest(self._layer + raw) / _SPAN) - 1
+        if at < 0:
+            return None
+        slot = self._slots[at]
+        if place >= slot.high or not slot.admits(key, headers):
+            return None
+        return Assigned(slot.experiment, choose(slot.shares, raw), unit)
+
+    def _unit(self, key: Key, headers: Headers) -> str:
+        if self._header is not None:
+            return _header(headers, self._header)
+        return key.text.partition("?")[0] if self._part is None else key.parts[self._part]
+
+    def _named(self, headers: Headers, query: Mapping[str, str]) -> tuple[Experiment, Arm] | None:
+        """The experiment and the arm that a request asks for by name."""
+        for name, value in headers:
+            if name in self._override_headers:
+                return _arm(self._override_headers[name], name.decode(), _text(value))
+        for parameter, text in query.items():
+            if parameter in self._override_queries:
+                return _arm(self._override_queries[parameter], parameter, text)
+        return None
+
+
+def _header(headers: Headers, name: bytes) -> str:
+    """The first value of a header; empty if there is none, or it is too long."""
+    for given, value in headers:
+        if given == name:
+            return _text(value) if len(value) <= MAX_UNIT_BYTES else ""
+    return ""
+
+
+def _text(value: bytes) -> str:
+    try:
+        return value.decode().strip()
+    except UnicodeDecodeError:
+        return value.decode("latin-1").strip()
+
+
+def _slot(model: Model, experiment: Experiment) -> _Slot:
+    audience, fields = experiment.audience, [field.name for field in model.context]
+    return _Slot(
+        experiment.slice[1],
+        experiment,
+        share_out(experiment),
+        tuple((model.key.index(part), values) for part, values in audience.key.items()),
+        tuple((name.encode(), values) for name, values in audience.header.items()),
+        tuple((fields.index(name), frozenset(values)) for name, values in audience.context.items()),
+    )
+
+
+#: By what a request may write: the arm, or the experiment and the arm where the arm alone may be several.
+_Choices = dict[str, tuple[Experiment, Arm] | None]
+
+
+def _overrides(experiments: Sequence[Experiment]) -> tuple[dict[bytes, _Choices], dict[str, _Choices]]:
+    headers: dict[bytes, _Choices] = {}
+    queries: dict[str, _Choices] = {}
+    for experiment in experiments:
+        place = experiment.override
+        if place is None:
+            continue
+        choices = (
+            headers.setdefault(place.name.encode(), {})
+            if place.kind == "header"
+            else queries.setdefault(place.name, {})
+        )
+        for arm in experiment.arms:
+            choices[f"{experiment.name}={arm.name}"] = experiment, arm
+            choices[arm.name] = None if arm.name in choices else (experiment, arm)
+    return headers, queries
+
+
+def _arm(choices: _Choices, where: str, text: str) -> tuple[Experiment, Arm]:
+    found = choices.get(text)
+    if found is None:
+        known = [name for name, choice in choices.items() if choice is not None]
+        more = f" and {len(known) - _NAMED} more" if len(known) > _NAMED else ""
+        raise InvalidRequest(f"{where}: no arm {text!r:.80}; there are: {', '.join(known[:_NAMED])}{more}")
+    return found
