@@ -10,6 +10,7 @@ from starlette.routing import Route
 from edge.api.admin import INVALIDATE, Invalidate
 from edge.api.health import health_doors
 from edge.api.predict import PREFIX, Predict
+from edge.api.rank import RANK, Rank
 from edge.api.why import WHY, Why
 from edge.metrics import MetricsPage
 
@@ -19,10 +20,11 @@ if TYPE_CHECKING:
 
 def doors(edge: Edge, now_ms: Callable[[], int]) -> list[Route]:
     """The routes of one edge; the first that fits is taken."""
-    serving, follower = edge.serving, edge.follower
+    serving, follower, predict = edge.serving, edge.follower, predict_door(edge)
     why = Why(edge.ladder, serving, edge.replica, follower.freshness, follower.lag_s, now_ms)
     return [
-        Route(PREFIX + "{rest:path}", predict_door(edge), methods=["GET", "HEAD", "POST"]),
+        Route(PREFIX + "{rest:path}", predict, methods=["GET", "HEAD", "POST"]),
+        Route(RANK + "{rest:path}", rank_door(edge, predict), methods=["POST"]),
         Route(INVALIDATE, Invalidate(serving.project, edge.writes, edge.settings, now_ms), methods=["POST"]),
         Route(WHY + "{rest:path}", why, methods=["GET"]),
         *health_doors(edge),
@@ -34,3 +36,8 @@ def doors(edge: Edge, now_ms: Callable[[], int]) -> list[Route]:
 def predict_door(edge: Edge) -> Predict:
     """The one of predictions, to which there is a short cut as well."""
     return Predict(edge.ladder, edge.serving, edge.stats, edge.settings, edge.hot.count)
+
+
+def rank_door(edge: Edge, predict: Predict) -> Rank:
+    """The one of rankings; what fails there counts as failed predictions."""
+    return Rank(edge.ladder, edge.serving, edge.stats, edge.settings, edge.hot.count, predict.failed)

@@ -1,0 +1,192 @@
+"""`POST /v1/rank/{model}`: the best of many candidates, each predicted as it would be alone.
+
+What differs between candidates, a part of the key or a request-time feature, stands in columns; what they share stands
+beside them. A candidate that has no prediction is named with the reason, and the others are ranked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+import msgspec
+from starlette.types import Receive, Scope, Send
+
+from edge.answer import Ladder
+from edge.api.asked_key import Context
+from edge.api.problems import problem, send_problem, status_of
+from edge.api.wire import JSON, path_segments, read_body, send_response
+from edge.ask import Answer, Ask
+from edge.ranking import Order, Ranked, Ranking
+from edge.scores import Score
+from edge.serving import Serving
+from edge.stats import Stats
+from edge.together import answer_together
+from precompute.errors import InvalidRequest, NearcastError
+from precompute.key_columns import compose_keys
+from precompute.predictor import Predictor
+from precompute.settings import Settings
+
+RANK = "/v1/rank/"
+#: Unlike orjson's, it writes integers of any size: what comes in as a candidate can go out as one.
+_JSON = msgspec.json.encode
+
+
+class RankRequest(msgspec.Struct, forbid_unknown_fields=True):
+    """The body.
+
+    Attributes:
+        candidates: by name, raw parts of the key or request-time features, one value for each candidate.
+        key: raw values of the other parts.
+        context: values of the other request-time features.
+        k: how many are wanted.
+        output: what to rank by; may be left out where the model has only one.
+        pick: which of its values, where it has several: a label or a position.
+        order: the greatest first (`descending`), or the least.
+    """
+
+    candidates: dict[str, list[str | int | float | bool]]
+    key: dict[str, str | int] = {}
+    context: Context = {}
+    k: int = 10
+    output: str | None = None
+    pick: str | int | None = None
+    order: Order = "descending"
+    variant: str | None = None
+    budget_ms: float | None = None
+
+
+class Wanted(NamedTuple):
+    """A request that makes sense: whom to ask, for what, and until when by the event loop's clock."""
+
+    predictor: Predictor
+    ranking: Ranking
+    score: Score
+    deadline: float
+
+
+class Rank:
+    """One ASGI application."""
+
+    def __init__(
+        self,
+        ladder: Ladder,
+        serving: Serving,
+        stats: Stats,
+        settings: Settings,
+        count: Callable[[str, str], None],
+        failed: Callable[[str, NearcastError], None],
+    ) -> None:
+        """`count` is told of each key that was answered, `failed` of each that was not."""
+        self._ladder = ladder
+        self._serving = serving
+        self._stats = stats
+        self._settings = settings
+        self._count = count
+        self._failed = failed
+        self._decoder = msgspec.json.Decoder(RankRequest)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers one request."""
+        began = time.perf_counter()
+        model = ""
+        try:
+            segments = path_segments(scope, RANK)
+            model = segments[0] if segments[0] in self._serving.project.models else ""
+            if len(segments) != 1:
+                raise InvalidRequest(f"POST to {RANK}<model> with the candidates in the body")
+            request = self._decode(await read_body(scope, receive, self._settings.max_body_bytes))
+            wanted = self._wanted(segments[0], request)
+        except NearcastError as error:
+            self._failed(model, error)
+            await send_problem(send, error)
+            return
+        try:
+            answers = await self._predicted(wanted, began)
+            best = wanted.ranking.best(answers, wanted.score, request.k, request.order)
+        except NearcastError as error:
+            # Its candidates have been counted already, each by what became of it.
+            await send_problem(send, error)
+            return
+        timing = (b"server-timing", b"rank;dur=%.3f" % ((time.perf_counter() - began) * 1000))
+        headers = [(b"content-type", JSON), (b"cache-control", b"no-store"), timing]
+        await send_response(send, 200, headers, _body(wanted, request, best))
+
+    def _decode(self, body: bytes) -> RankRequest:
+        try:
+            request = self._decoder.decode(body)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            example = '{"candidates": {"item": ["...", "..."]}, "key": {"user": "..."}, "k": 10}'
+            raise InvalidRequest(f"the body must be JSON like {example}: {error}") from None
+        limit, most = self._settings.max_keys_per_request, max(map(len, request.candidates.values()), default=0)
+        if not 1 <= most <= limit:
+            raise InvalidRequest(f"a request holds 1 to {limit} candidates, this one {most}")
+        if not 1 <= request.k <= limit:
+            raise InvalidRequest(f"k must be 1 to {limit}, not {request.k}")
+        return request
+
+    def _wanted(self, model: str, request: RankRequest) -> Wanted:
+        predictor = self._serving.predictor(model, request.variant)
+        servable = predictor.servable
+        score = Score.among(servable.rules, request.output, request.pick)
+        composed = compose_keys(servable.model, request.key, request.candidates, request.context)
+        return Wanted(predictor, Ranking(request.candidates, composed), score, self._deadline(request.budget_ms))
+
+    def _deadline(self, budget_ms: float | None) -> float:
+        budget_ms = self._settings.budget_ms if budget_ms is None else budget_ms
+        if not 0 < budget_ms <= 60_000:
+            raise InvalidRequest("budget_ms must be above 0 and at most 60000")
+        return asyncio.get_running_loop().time() + budget_ms / 1000
+
+    async def _predicted(self, wanted: Wanted, began: float) -> dict[int, Answer]:
+        """Answers by position; what has none is among the failed."""
+        ranking, model = wanted.ranking, wanted.predictor.servable.model.name
+        for error in ranking.failed.values():
+            self._failed(model, error)
+        asks = [Ask(wanted.predictor, key, wanted.deadline) for key in ranking.keys.values()]
+        outcomes = await answer_together(self._ladder, asks)
+        took_s = time.perf_counter() - began
+        answers: dict[int, Answer] = {}
+        for (position, key), outcome in zip(ranking.keys.items(), outcomes, strict=True):
+            if isinstance(outcome, Answer):
+                answers[position] = outcome
+                self._count(model, key.text)
+                self._stats.answered(model, wanted.predictor.servable.variant, outcome.tier, took_s)
+            elif isinstance(outcome, NearcastError):
+                ranking.failed[position] = outcome
+                self._failed(model, outcome)
+            else:
+                self._stats.failed(model, 500)
+                raise outcome
+        return answers
+
+
+def _body(wanted: Wanted, request: RankRequest, best: list[Ranked]) -> bytes:
+    servable, ranking = wanted.predictor.servable, wanted.ranking
+    head = {
+        "model": servable.model.name,
+        "version": servable.version,
+        "variant": servable.variant,
+        "output": wanted.score.output,
+        "order": request.order,
+        "candidates": ranking.size,
+        "duplicates": ranking.duplicates,
+    }
+    parts = [
+        b'{"candidate":%b,"score":%b,"tier":"%b","age_s":%d,"prediction":%b}'
+        % (
+            _JSON(ranking.candidate(one.position)),
+            _JSON(one.score),
+            one.answer.tier.encode(),
+            one.answer.age_ms // 1000,
+            one.answer.body,
+        )
+        for one in best
+    ]
+    unranked = [
+        {"candidate": ranking.candidate(position), "status": status_of(error), "problem": problem(error)}
+        for position, error in sorted(ranking.failed.items())
+    ]
+    return b'%b,"ranked":[%b],"unranked":%b}' % (_JSON(head)[:-1], b",".join(parts), _JSON(unranked))
