@@ -235,7 +235,7 @@ def test_a_stale_candidate_says_so(shop: Shop) -> None:
 def test_candidates_may_differ_in_context(shop: Shop) -> None:
     """One item at each hour: when does the user like it best?"""
     user, (item,) = shop.user(), shop.items(1)
-    body = {"key": {"user": user, "item": item}, "candidates": {"hour": list(range(24)) + [24]}, "k": 24}
+    body = {"key": {"user": user, "item": item}, "candidates": {"hour": list(range(25))}, "k": 24}
 
     answer = shop.edge.client.post("/v1/rank/liking", json=body).json()
 
