@@ -12,6 +12,7 @@ from starlette.types import ASGIApp
 from edge.absent import SHARE
 from edge.answer import Ladder
 from edge.api.guard import Guard
+from edge.auto import Auto
 from edge.census import census, lags
 from edge.damaged import Damaged
 from edge.dashboard.board import Board
@@ -24,12 +25,16 @@ from edge.hot import HotKeys
 from edge.lane import LaneProtocol, lane_protocol
 from edge.link import Link
 from edge.live import Live
+from edge.measured import Measured
 from edge.memory import Memory
+from edge.probes import Probes
+from edge.profiles import Profiles
 from edge.replica import Replica
 from edge.serving import Serving
 from edge.siblings import Siblings, Slot
 from edge.stats import Stats
 from edge.telemetry import Telemetry, node_name
+from edge.tier_lookup import TierLookup
 from edge.tracing import TracedApp, traced_ladder, traced_lane
 from edge.view_times import ViewTimes
 from edge.warmth import Warmth
@@ -104,7 +109,13 @@ class Edge:
         self.warmth = Warmth(self.memory, self.replica, self.ladder.editions, settings.warm_keys, now_ms)
         #: Set once warm; unset when shutting down, so that a balancer looks elsewhere first.
         self.ready = False
-        source = Source(node_name(settings, port or settings.port), slot.number if slot else 0)
+        node = node_name(settings, port or settings.port)
+        self.profiles = Profiles()
+        self.measured = Measured(self.profiles, node, self.replica, self.writes, time.monotonic)
+        self.probes = Probes(self.live, self.profiles)
+        tiers = TierLookup(project.tiers, self.replica, self.serving.layouts)
+        self.auto = Auto(self.ladder, self.serving, self.profiles, self.probes, tiers, settings.budget_ms)
+        source = Source(node, slot.number if slot else 0)
         self.telemetry = Telemetry(self.writes, source, self.census, lambda: lags(self), now_ms)
         self.siblings = Siblings(slot, self.census, lambda: self.ready) if slot else None
         # What it reads is large and may be late, as model files may.
@@ -129,12 +140,14 @@ class Edge:
         await self._files.open()
         self._opening = asyncio.create_task(self.writes.open_eventually())
         self.follower.start()
+        await self.measured.load()
         await self.serving.refresh()
         self.serving.start()
         await self.follower.caught_up()
         servables = self.serving.servables()
         loaded = await self.warmth.load(servables)
         self.hot.start()
+        self.measured.start()
         if self.settings.telemetry:
             self.telemetry.start()
         self.ready = True
@@ -151,9 +164,11 @@ class Edge:
     async def stop(self) -> None:
         """Stops taking part; what is under way is finished."""
         self.turn_away()
+        await self.probes.stop()
         await self.live.close()
         self.write_back.send()
         await self.hot.stop()
+        await self.measured.stop()
         await self.telemetry.stop()
         await self.serving.stop()
         await self.warmth.stop()

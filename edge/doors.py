@@ -9,6 +9,7 @@ from starlette.routing import Route
 
 from edge.api.admin import INVALIDATE, Invalidate
 from edge.api.health import health_doors
+from edge.api.models import model_doors
 from edge.api.predict import PREFIX, Predict
 from edge.api.rank import RANK, Rank
 from edge.api.why import WHY, Why
@@ -27,6 +28,7 @@ def doors(edge: Edge, now_ms: Callable[[], int]) -> list[Route]:
         Route(RANK + "{rest:path}", rank_door(edge, predict), methods=["POST"]),
         Route(INVALIDATE, Invalidate(serving.project, edge.writes, edge.settings, now_ms), methods=["POST"]),
         Route(WHY + "{rest:path}", why, methods=["GET"]),
+        *model_doors(edge),
         *health_doors(edge),
         Route("/metrics", MetricsPage(edge.totals, list(serving.project.views.values())), methods=["GET", "HEAD"]),
         *edge.board.routes(),
@@ -35,7 +37,7 @@ def doors(edge: Edge, now_ms: Callable[[], int]) -> list[Route]:
 
 def predict_door(edge: Edge) -> Predict:
     """The one of predictions, to which there is a short cut as well."""
-    return Predict(edge.ladder, edge.serving, edge.stats, edge.settings, edge.hot.count)
+    return Predict(edge.ladder, edge.serving, edge.stats, edge.settings, edge.hot.count, edge.auto)
 
 
 def rank_door(edge: Edge, predict: Predict) -> Rank:

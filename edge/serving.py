@@ -52,7 +52,7 @@ class Serving:
         self._replica = replica
         self._files = files or replica
         self._on_switch = on_switch
-        self._layouts = Layouts(project)
+        self.layouts = Layouts(project)
         self._predictors: dict[tuple[str, str], Predictor] = {}
         self._loaded: dict[Loadable, Predictor] = {}
         self._loading: dict[Loadable, asyncio.Task[None]] = {}
@@ -85,10 +85,18 @@ class Serving:
         return found
 
     def default_version(self, model: str) -> int | None:
-        """The version that answers requests which name no variant; None if there is none."""
+        """The version that answers requests which name no variant; None if there is none, or it is chosen anew."""
         declared = self.project.models.get(model)
-        found = self._predictors.get((model, declared.default_variant)) if declared else None
+        if declared is None or declared.is_routed:
+            return None
+        found = self._predictors.get((model, declared.default_variant))
         return found.servable.version if found else None
+
+    def variants(self, model: str) -> list[Predictor]:
+        """Those that answer for each variant of a model, as far as one is published; raises UnknownModel."""
+        declared = self.project.model(model)
+        found = [self._predictors.get((model, variant)) for variant in declared.variants]
+        return [predictor for predictor in found if predictor is not None]
 
     def servables(self) -> Sequence[Servable]:
         """Everything that answers."""
@@ -164,7 +172,7 @@ class Serving:
         layouts, rest = replies[1 : 1 + len(views)], replies[1 + len(views) :]
         for view, flat in zip(views, layouts, strict=True):
             for number, text in zip(checked(flat)[::2], checked(flat)[1::2], strict=True):
-                self._layouts.learn(view, int(number), text)
+                self.layouts.learn(view, int(number), text)
         return {model: Pointers.parse(*rest[3 * i : 3 * i + 3]) for i, model in enumerate(models)}
 
     def _serve(self, model: str, variant: str, version: int) -> asyncio.Task[None] | None:
@@ -225,7 +233,7 @@ class Serving:
                 self.failures[model, version] = str(error)
             return
         self.failures.pop((model, version), None)
-        self._loaded[model, version] = Predictor(self.project, servable, self._layouts)
+        self._loaded[model, version] = Predictor(self.project, servable, self.layouts)
         if not urgent:
             log.info("%s version %d is ready", model, version)
 

@@ -99,6 +99,11 @@ class EdgeProject:
         _, acknowledged = self.store.run([("SET", "test:mark", "1"), ("WAIT", 1, 10_000)])
         assert acknowledged == 1
 
+    def put(self, view: str, rows: Sequence[tuple[str, Mapping[str, object]]], *, event_ms: int = 1) -> None:
+        """Stores rows of any view."""
+        assert not self.features.put(view, [Row(name, dict(values), event_ms) for name, values in rows]).rejected
+        self.replicate()
+
     def put_flights(self, names: Sequence[str], distances: Sequence[float], *, event_ms: int = 1) -> None:
         """Stores flights, with half an hour of slack each."""
         rows = [Row(n, {"distance": d, "slack": 0.5}, event_ms) for n, d in zip(names, distances, strict=True)]

@@ -171,6 +171,37 @@ def _squeezing_loop() -> object:
     return helper.make_graph(nodes, "body", inputs, [value("go_on", _BOOL, []), value("next", _F32, None)])
 
 
+def looping(width: int, turns_at: int) -> bytes:
+    """`x` float32[N, width] -> `y` float32[N, 1], 0; runs as many turns, of 10 µs or so, as column `turns_at` says."""
+    nodes = [
+        helper.make_node("Gather", ["x", "at"], ["column"], axis=1),
+        helper.make_node("ReduceMax", ["column"], ["most"], keepdims=0),
+        helper.make_node("Cast", ["most"], ["turns"], to=_I64),
+        helper.make_node("Loop", ["turns", "yes", "square"], ["last"], body=_multiplying_loop()),
+        helper.make_node("ReduceMax", ["last"], ["top"], keepdims=0),
+        helper.make_node("Mul", ["column", "zero"], ["nothing"]),
+        helper.make_node("Mul", ["top", "zero"], ["none"]),
+        helper.make_node("Add", ["nothing", "none"], ["y"]),
+    ]
+    constants = {
+        "at": np.array([turns_at], np.int64),
+        "yes": np.array(True),
+        "square": np.full((64, 64), 1 / 64, np.float32),
+        "zero": np.array(0, np.float32),
+    }
+    return build(nodes, [value("x", _F32, ["N", width])], [value("y", _F32, ["N", 1])], constants)
+
+
+def _multiplying_loop() -> object:
+    nodes = [
+        helper.make_node("Identity", ["go"], ["go_on"]),
+        helper.make_node("MatMul", ["state", "state"], ["next"]),
+    ]
+    inputs = [value("i", _I64, []), value("go", _BOOL, []), value("state", _F32, [64, 64])]
+    outputs = [value("go_on", _BOOL, []), value("next", _F32, [64, 64])]
+    return helper.make_graph(nodes, "body", inputs, outputs)
+
+
 def constant_extra() -> bytes:
     """`x` float32[N, 2] -> `y` float32[N, 2] and `weights` float32[2], the same for all rows."""
     nodes = [helper.make_node("Mul", ["x", "w"], ["y"]), helper.make_node("Identity", ["w"], ["weights"])]

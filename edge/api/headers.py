@@ -11,6 +11,7 @@ from __future__ import annotations
 from edge.api.wire import JSON, Header
 from edge.ask import Answer
 from edge.held import Held
+from edge.routing import Choice
 from edge.stats import Tier
 
 _CONTENT_TYPE: Header = (b"content-type", JSON)
@@ -77,6 +78,20 @@ def tag_headers(held: Held) -> list[Header]:
         (b"cache-tag", tags.replace(b" ", b",")),
         (b"cache-groups", b'"' + tags.replace(b" ", b'", "') + b'"'),
     ]
+
+
+def route_headers(choice: Choice, varies_by: bytes) -> list[Header]:
+    """Which variant was chosen and why, as an item of RFC 9651; and by which request header it differs, if by any.
+
+    `p95` is what was to be expected and `budget` what there was, both in ms; `over` says that nothing fits, and the
+    fastest variant was taken. RFC 9211 is about caches: what a router thought has no place in `Cache-Status`.
+    """
+    chosen = choice.candidate
+    item = b"%b;tier=%b;budget=%.1f" % (chosen.variant.encode(), chosen.tier.encode(), choice.budget_ms)
+    if chosen.p95_ms is not None:
+        item += b";p95=%.3f" % chosen.p95_ms
+    route = (b"nearcast-variant", item if choice.fits else item + b";over")
+    return [route, (b"vary", varies_by)] if varies_by else [route]
 
 
 def constant_headers(held: Held, fresh_for_s: int) -> bytes:

@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from urllib.parse import parse_qsl
+from collections.abc import Awaitable, Callable
 
 import msgspec
 import orjson
@@ -15,22 +13,23 @@ from starlette.types import Receive, Scope, Send
 
 from edge.answer import Ladder
 from edge.api.asked_key import AskedKey, Context, read_key, shown
-from edge.api.headers import answer_headers
+from edge.api.asked_one import PREFIX, One, parse_one
+from edge.api.headers import answer_headers, route_headers
 from edge.api.problems import problem, send_problem, status_of
-from edge.api.wire import JSON, decode_percent, decode_utf8, header, path_segments, read_body, send_response
+from edge.api.wire import JSON, Header, header, path_segments, read_body, send_response
 from edge.ask import Answer, Ask
+from edge.auto import MOST_MS, Auto, Wanted
 from edge.serving import Serving
 from edge.stats import Stats, Tier
-from precompute.context import RESERVED
-from precompute.errors import InvalidContext, InvalidRequest, NearcastError, Overloaded
+from precompute.errors import InvalidRequest, NearcastError, Overloaded
+from precompute.models import AUTO, Key, Model
+from precompute.predictor import Predictor
 from precompute.settings import Settings
 
 log = logging.getLogger(__name__)
 
-PREFIX = "/v1/predict/"
-
-#: Query parameters that are ours; all others are context.
-_OURS = RESERVED
+#: `PREFIX` for those who lead here.
+__all__ = ["PREFIX", "ManyRequest", "Predict"]
 
 
 class ManyRequest(msgspec.Struct, forbid_unknown_fields=True):
@@ -40,17 +39,6 @@ class ManyRequest(msgspec.Struct, forbid_unknown_fields=True):
     context: Context = {}
     variant: str | None = None
     budget_ms: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class One:
-    """What a GET asks for: one prediction."""
-
-    model: str
-    key: str
-    context: Mapping[str, object]
-    variant: str | None
-    budget_ms: float | None
 
 
 class Predict:
@@ -63,7 +51,9 @@ class Predict:
         stats: Stats,
         settings: Settings,
         count: Callable[[str, str], None],
+        auto: Auto,
     ) -> None:
+        self._auto = auto
         self._ladder = ladder
         self._serving = serving
         self._stats = stats
@@ -73,7 +63,7 @@ class Predict:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one request; every failure is a problem document and the connection survives."""
-        began = time.perf_counter()
+        began = time.monotonic()
         head = scope["method"] == "HEAD"
         model = ""
         try:
@@ -98,16 +88,39 @@ class Predict:
             log.error("cannot answer for model %s: %s", model, error)
 
     async def _one(self, scope: Scope, send: Send, wanted: One, began: float, *, head: bool) -> None:
+        model = self._serving.project.model(wanted.model)
+        if _is_routed(model, wanted.variant):
+            await self._routed(scope, send, model, wanted, began, head=head)
+            return
         predictor = self._serving.predictor(wanted.model, wanted.variant)
         key = predictor.servable.model.parse_key(wanted.key, wanted.context)
         ask = Ask(predictor, key, self._deadline(wanted.budget_ms), _wants_revalidation(scope))
         answer = await self._ladder.answer(ask)
         self._count(wanted.model, key.text)
-        took_s = time.perf_counter() - began
-        self._stats.answered(wanted.model, predictor.servable.variant, answer.tier, took_s)
-        headers = answer_headers(answer, took_s)
+        took_s = time.monotonic() - began
+        variant = predictor.servable.variant
+        self._stats.answered(wanted.model, variant, answer.tier, took_s)
+        if wanted.variant is not None:
+            self._auto.measure(predictor, answer.tier, took_s)
+        await self._give(scope, send, wanted.model, answer, answer_headers(answer, took_s), head=head)
+
+    async def _routed(self, scope: Scope, send: Send, model: Model, wanted: One, began: float, *, head: bool) -> None:
+        """As `_one`, with whichever variant suits."""
+        key = model.parse_key(wanted.key, wanted.context)
+        budget_ms, named = self._budget_ms(wanted.budget_ms), self._named(scope)
+        found = await self._auto.answer(Wanted(model, key, budget_ms, began, named, _wants_revalidation(scope)))
+        self._count(model.name, key.text)
+        took_s = time.monotonic() - began
+        answer = found.answer
+        self._stats.answered(model.name, found.predictor.servable.variant, answer.tier, took_s)
+        headers = [*answer_headers(answer, took_s), *route_headers(found.choice, self._auto.header)]
+        await self._give(scope, send, model.name, answer, headers, head=head)
+
+    async def _give(
+        self, scope: Scope, send: Send, model: str, answer: Answer, headers: list[Header], *, head: bool
+    ) -> None:
         if _matches(scope, answer):
-            self._stats.was_not_modified(wanted.model)
+            self._stats.was_not_modified(model)
             await send({"type": "http.response.start", "status": 304, "headers": headers[1:]})
             await send({"type": "http.response.body", "body": b""})
         else:
@@ -117,27 +130,52 @@ class Predict:
         if len(segments) != 1:
             raise InvalidRequest(f"POST to {PREFIX}<model> with the keys in the body")
         request = self._decode(await read_body(scope, receive, self._settings.max_body_bytes))
-        predictor = self._serving.predictor(segments[0], request.variant)
-        model = predictor.servable.model
-        deadline = self._deadline(request.budget_ms)
+        model = self._serving.project.model(segments[0])
+        answers = self._answers(scope, model, request, began)
 
         async def one(asked: str | AskedKey) -> bytes:
             try:
                 key = read_key(model, asked, request.context)
-                answer = await self._ladder.answer(Ask(predictor, key, deadline))
+                answer, predictor, more = await answers(key)
             except NearcastError as error:
                 self.failed(model.name, error)
                 return _problem_of(shown(asked), error)
             self._count(model.name, key.text)
-            took_s = time.perf_counter() - began
+            took_s = time.monotonic() - began
             self._stats.answered(model.name, predictor.servable.variant, answer.tier, took_s)
-            return b'{"status":200,"tier":"%s","prediction":%s}' % (answer.tier.encode(), answer.body)
+            return b'{"status":200,"tier":"%s",%b"prediction":%s}' % (answer.tier.encode(), more, answer.body)
 
         # Started together, their reads and their live runs meet in the same turns of the loop: one MGET, one batch.
         parts = await asyncio.gather(*map(one, request.keys))
         head = b'{"model":' + orjson.dumps(model.name) + b',"predictions":['
         headers = [(b"content-type", JSON), (b"cache-control", b"no-store")]
         await send_response(send, 200, headers, head + b",".join(parts) + b"]}")
+
+    def _answers(
+        self, scope: Scope, model: Model, request: ManyRequest, began: float
+    ) -> Callable[[Key], Awaitable[tuple[Answer, Predictor, bytes]]]:
+        """What answers each key of a request, and what else it says of the answer."""
+        budget_ms, named = self._budget_ms(request.budget_ms), self._named(scope)
+        if _is_routed(model, request.variant):
+
+            async def routed(key: Key) -> tuple[Answer, Predictor, bytes]:
+                # How long one of many takes says nothing of how long one takes.
+                found = await self._auto.answer(Wanted(model, key, budget_ms, began, named, is_alone=False))
+                return found.answer, found.predictor, b"" if found.choice.fits else b'"over_budget":true,'
+
+            return routed
+        predictor = self._serving.predictor(model.name, request.variant)
+        deadline = self._deadline(budget_ms)
+
+        async def fixed(key: Key) -> tuple[Answer, Predictor, bytes]:
+            return await self._ladder.answer(Ask(predictor, key, deadline)), predictor, b""
+
+        return fixed
+
+    def _named(self, scope: Scope) -> str | None:
+        """Who asks, as the request says it."""
+        found = header(scope, self._auto.header) if self._auto.header else None
+        return None if found is None else found.decode("latin-1").strip()
 
     def _decode(self, body: bytes) -> ManyRequest:
         try:
@@ -149,46 +187,19 @@ class Predict:
             raise InvalidRequest(f"a request holds 1 to {limit} keys, this one {len(request.keys)}")
         return request
 
-    def _deadline(self, budget_ms: float | None) -> float:
+    def _budget_ms(self, budget_ms: float | None) -> float:
         budget_ms = self._settings.budget_ms if budget_ms is None else budget_ms
-        if not 0 < budget_ms <= 60_000:
-            raise InvalidRequest("budget_ms must be above 0 and at most 60000")
+        if not 0 < budget_ms <= MOST_MS:
+            raise InvalidRequest(f"budget_ms must be above 0 and at most {MOST_MS:.0f}")
+        return budget_ms
+
+    def _deadline(self, budget_ms: float | None) -> float:
+        budget_ms = self._budget_ms(budget_ms)
         return asyncio.get_running_loop().time() + budget_ms / 1000
 
 
-def parse_one(scope: Scope, segments: list[str]) -> One:
-    """Reads the path behind its prefix, and the query.
-
-    Raises:
-        InvalidRequest, InvalidContext: they are not written like this.
-    """
-    if len(segments) != 2 or not segments[1]:
-        raise InvalidRequest(f"ask for one prediction with GET {PREFIX}<model>/<key>, for many with POST")
-    ours: dict[str, str] = {}
-    context: dict[str, object] = {}
-    query: bytes = scope["query_string"]
-    if query:
-        for name, value in parse_qsl(_checked_query(query), keep_blank_values=True, max_num_fields=64):
-            target = ours if name in _OURS else context
-            if name in target:
-                raise InvalidContext(f"{name!r} is given twice")
-            target[name] = value
-    return One(segments[0], segments[1], context, ours.get("variant"), _number(ours.get("budget_ms")))
-
-
-def _checked_query(query: bytes) -> str:
-    text = decode_utf8(query)
-    decode_percent(text)
-    if text.count("&") >= 64:
-        raise InvalidContext("more than 64 query parameters")
-    return text
-
-
-def _number(text: str | None) -> float | None:
-    try:
-        return None if text is None else float(text)
-    except ValueError:
-        raise InvalidRequest(f"budget_ms={text!r} is not a number") from None
+def _is_routed(model: Model, variant: str | None) -> bool:
+    return variant == AUTO or (variant is None and model.is_routed)
 
 
 def _wants_revalidation(scope: Scope) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from starlette.types import Receive, Scope, Send
 
 from edge.answer import Ladder
-from edge.api.predict import parse_one
+from edge.api.asked_one import parse_one
 from edge.api.problems import send_problem
 from edge.api.wire import path_segments, send_json
 from edge.ask import Ask

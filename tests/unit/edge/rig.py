@@ -148,8 +148,9 @@ class FakeWriteBack:
 class Rig:
     """One model, `score`, of things and places: the sum of a thing's two numbers and its place's one."""
 
-    def __init__(self, *, policy: str = "", max_waiting: int = 100, max_bytes: int = 1 << 20) -> None:
-        self.project = manifest.parse(MANIFEST.replace("POLICY", f", {policy}" if policy else ""))
+    def __init__(self, *, policy: str = "", max_waiting: int = 100, max_bytes: int = 1 << 20, more: str = "") -> None:
+        """`more` lines of the project file follow on the model's."""
+        self.project = manifest.parse(MANIFEST.replace("POLICY", f", {policy}" if policy else "") + more)
         model, layouts = self.project.model("score"), Layouts(self.project)
         self.servable = Servable(model, "default", 1, SESSION, default_rules(SESSION.signature)[:1])
         self.predictor = Predictor(self.project, self.servable, layouts)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
+from unittest.mock import Mock
 
 import orjson
 from hypothesis import given, settings
@@ -54,6 +55,7 @@ class Client:
             self.rig.stats,
             Settings(),
             lambda model, key: None,
+            Mock(),
         )
         self.asked = self.not_modified = 0
         self._changes = 0

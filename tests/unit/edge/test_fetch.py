@@ -91,7 +91,7 @@ class Door:
             lambda model: lambda key: self.counts.update([key]),
             lambda: rig.now_ms * 1_000_000,
         )
-        predict = Predict(rig.ladder, serving, rig.stats, Mock(Settings), Mock())  # type: ignore[arg-type]
+        predict = Predict(rig.ladder, serving, rig.stats, Mock(Settings), Mock(), Mock())  # type: ignore[arg-type]
         fetch = Fetch(hits, rig.ladder, serving, rig.stats, predict, budget_ms)  # type: ignore[arg-type]
         self.protocol = lane_protocol(hits.answer, others, fetch.begin)
         self.config = uvicorn.Config(

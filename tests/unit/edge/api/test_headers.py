@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from edge.api.headers import answer_headers, cache_control, cache_status, tag_headers
+from edge.api.headers import answer_headers, cache_control, cache_status, route_headers, tag_headers
 from edge.ask import Answer
 from edge.held import Held
+from edge.routing import Candidate, Choice
 from edge.stats import Tier
 from tests.unit.edge.rig import Rig
 
@@ -102,3 +103,25 @@ def test_an_age_is_never_rounded_up() -> None:
     headers = dict(answer_headers(replace(answer(Tier.MEMORY, ""), age_ms=999), 0.0))
 
     assert headers[b"age"] == b"0"
+
+
+@pytest.mark.parametrize(
+    ("p95_ms", "fits", "said"),
+    [
+        (12.3456, True, b"fast;tier=live;budget=20.0;p95=12.346"),
+        (32.0, False, b"fast;tier=live;budget=20.0;p95=32.000;over"),
+        (None, False, b"fast;tier=live;budget=20.0;over"),
+    ],
+)
+def test_a_routed_answer_says_how_it_was_chosen(p95_ms: float | None, fits: bool, said: bytes) -> None:
+    """An item of RFC 9651: the variant, where it came from, what there was and what was expected."""
+    choice = Choice(Candidate("fast", 0.7, Tier.LIVE, p95_ms), 20.0, fits=fits)
+
+    assert route_headers(choice, b"") == [(b"nearcast-variant", said)]
+
+
+def test_caches_outside_keep_the_answers_of_user_tiers_apart() -> None:
+    """They differ by the header that says who asks."""
+    choice = Choice(Candidate("fast", 0.7, Tier.LIVE), 20.0, fits=True)
+
+    assert route_headers(choice, b"x-user-tier")[1:] == [(b"vary", b"x-user-tier")]
