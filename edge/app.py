@@ -190,13 +190,13 @@ class Edge:
 
     def lane(self) -> type[LaneProtocol]:
         """What answers below HTTP routes."""
-        hits = HitDoor(self.ladder, self.serving, self.stats, self.hot.counter)
+        hits = HitDoor(self.ladder, self.serving, self.stats, self.hot.watcher)
         predict = predict_door(self)
         fetch = Fetch(hits, self.ladder, self.serving, self.stats, predict, self.settings.budget_ms)
         app = Guard(predict)
         if self._tracing is None:
-            return lane_protocol(hits.answer, app, fetch.begin)
-        return traced_lane(lane_protocol(hits.answer, TracedApp(app, self._tracing)))
+            return lane_protocol(hits, app, fetch.begin)
+        return traced_lane(lane_protocol(hits, TracedApp(app, self._tracing)))
 
     def application(self) -> ASGIApp:
         """The HTTP doors."""

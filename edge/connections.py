@@ -6,7 +6,7 @@ import asyncio
 import time
 from typing import Any
 
-from edge.lane import LaneProtocol, closed
+from edge.lane import LaneProtocol
 
 #: Connections looked at before others get a turn of the event loop.
 _SWEPT_AT_ONCE = 500
@@ -14,7 +14,7 @@ _SWEPT_AT_ONCE = 500
 
 def drain(protocol: type[LaneProtocol], connections: set[Any]) -> None:
     """Lets the connections end one by one, each with its next answer; new ones as well."""
-    protocol.door = closed
+    protocol.draining = True
     for connection in list(connections):
         connection.begin_draining()
 

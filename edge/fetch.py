@@ -1,9 +1,9 @@
 """GETs of predictions that memory does not have, asked for as plainly as can be: no conditions, a canonical key.
 
 The ladder decides as it does for everybody. Left out is what reads targets and headers that may hold anything, which
-costs as much as the read from the replica; and a task for each request, which costs a third of it: those of one turn
-of the event loop are read together, and answered one after the other as soon as their values are there. What the
-replica does not answer is computed together, too.
+costs as much as the read from the replica; and a task for each request, which costs a third of it: those that come in
+while a read is under way are read for together, and answered one right behind the other as soon as their values are
+there. What the replica does not answer is computed together, too.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -37,6 +37,12 @@ log = logging.getLogger(__name__)
 _FRESH = (Tier.MEMORY, Tier.REPLICA, Tier.LIVE)
 
 
+#: A reply brings those that wait for the next read together, and comes before any that is asked for later: reading
+#: once more meanwhile would be work without a gain. Unless it takes so long that the server is not near.
+PATIENCE_S = 0.001
+MAX_READING = 8
+
+
 class _Fetched(NamedTuple):
     """A request on its way."""
 
@@ -47,7 +53,7 @@ class _Fetched(NamedTuple):
 
 
 class _Turn(NamedTuple):
-    """Those of one turn of the loop, which have the same time left."""
+    """Those that came at about the same time, and have the same time left."""
 
     began_s: float
     deadline: float
@@ -66,13 +72,15 @@ class Fetch:
         self._stats = stats
         self._predict = predict
         self._budget_s = budget_ms / 1000
-        #: The turn that has not been read for yet, and what is under way for earlier ones.
+        #: What has not been read for yet; whether that is about to begin; and how many reads are under way.
         self._turn: _Turn | None = None
+        self._launching = False
+        self._reading, self._began_s = 0, 0.0
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def begin(self, cycle: ShortCycle) -> bool:
-        """Sees to it that a request is answered; False if it is not that plain."""
-        meaning = self._hits.missed(cycle.target)
+    def begin(self, cycle: ShortCycle, meaning: Meaning | None) -> bool:
+        """Sees to it that a request is answered, of which may be known what it means; False if it is not that plain."""
+        meaning = meaning or self._hits.missed(cycle.target)
         asked = self._asked(meaning) if meaning is not None else None
         if meaning is None or asked is None:
             return False
@@ -83,6 +91,10 @@ class Fetch:
             cycle.go_on(partial(self._fail, cycle, meaning, error))
             return True
         turn = self._turn or self._begin_turn()
+        if not self._launching and (
+            not self._reading or (self._reading < MAX_READING and time.perf_counter() - self._began_s > PATIENCE_S)
+        ):
+            self._launch(turn)
         ask = Ask(predictor, key, turn.deadline, name=meaning.name)
         turn.requests.append(_Fetched(cycle, meaning, ask, turn.began_s))
         return True
@@ -90,37 +102,57 @@ class Fetch:
     def _asked(self, meaning: Meaning) -> tuple[Predictor, Key] | None:
         try:
             predictor = self._serving.predictor(meaning.served.model)
-            key = predictor.servable.model.parse_key(meaning.key)
+            if meaning.parsed is None:
+                key = predictor.servable.model.parse_key(meaning.key)
+                if key.text != meaning.key:
+                    # In another spelling it may mean something else; found out by those who read it thoroughly.
+                    return None
+                meaning.parsed = key
         except NearcastError:
             return None
-        # In another spelling a request may mean something else; found out by those who read it thoroughly.
-        return (predictor, key) if key.text == meaning.key else None
+        return predictor, meaning.parsed
 
     def _begin_turn(self) -> _Turn:
         turn = self._turn = _Turn(time.perf_counter(), asyncio.get_running_loop().time() + self._budget_s, [])
-        self._start(self._read(turn))
         return turn
+
+    def _launch(self, turn: _Turn) -> None:
+        """Reads for a turn, and what joins it until the loop comes to that."""
+        self._launching = True
+        self._start(self._read(turn))
 
     def _start(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
+    def _launch_waiting(self) -> None:
+        if self._turn is not None and not self._launching:
+            self._launch(self._turn)
+
     async def _read(self, turn: _Turn) -> None:
-        self._turn = None
-        values = await self._ladder.read([one.ask.name for one in turn.requests], turn.deadline)
+        self._turn, self._launching = None, False
+        self._reading, self._began_s = self._reading + 1, time.perf_counter()
+        try:
+            values = await self._ladder.read([one.ask.name for one in turn.requests], turn.deadline)
+        finally:
+            self._reading -= 1
+        self._launch_waiting()
         cold: dict[tuple[Predictor, str], list[_Fetched]] = {}
+        warm: list[tuple[_Fetched, Answer | Exception]] = []
         for one, value in zip(turn.requests, values, strict=True):
             try:
                 answer = self._ladder.from_replica(one.ask, value)
-                if answer is not None:
-                    self._give(one, answer)
-                else:
-                    cold.setdefault(self._companions(one.ask), []).append(one)
-            except Exception:
-                self._give_up(one)
+            except Exception as error:
+                warm.append((one, error))
+                continue
+            if answer is not None:
+                warm.append((one, answer))
+            else:
+                cold.setdefault(self._companions(one.ask), []).append(one)
         for together in cold.values():
             self._start(self._compute(together))
+        self._give(warm)
 
     def _companions(self, ask: Ask) -> tuple[Predictor, str]:
         """Asks with which of these are computed together: new flights of a model, or those that join the same one."""
@@ -132,21 +164,30 @@ class Fetch:
             answers = await self._ladder.from_live([one.ask for one in together])
         except Exception as error:
             answers = [error] * len(together)
-        for one, answer in zip(together, answers, strict=True):
-            try:
-                self._give(one, answer)
-            except Exception:
-                self._give_up(one)
+        self._give(list(zip(together, answers, strict=True)))
 
-    def _give(self, one: _Fetched, answer: Answer | Exception) -> None:
-        if isinstance(answer, NearcastError):
-            one.cycle.go_on(partial(self._fail, one.cycle, one.meaning, answer))
-        elif isinstance(answer, Exception):
-            raise answer
-        elif answer.held is not None and answer.tier in _FRESH:
-            one.cycle.write_soon(self._fresh(one, answer, answer.held))
-        else:
-            one.cycle.go_on(partial(self._send, one, answer))
+    def _give(self, answers: Sequence[tuple[_Fetched, Answer | Exception]]) -> None:
+        """Answers everybody. What is written to a client that sleeps wakes it, which may take as long as all the rest:
+        so responses are written one right behind the other, while whoever reads the first is still awake.
+        """
+        responses: list[tuple[_Fetched, bytes]] = []
+        for one, answer in answers:
+            try:
+                if isinstance(answer, NearcastError):
+                    one.cycle.go_on(partial(self._fail, one.cycle, one.meaning, answer))
+                elif isinstance(answer, Exception):
+                    self._give_up(one, answer)
+                elif answer.held is not None and answer.tier in _FRESH:
+                    responses.append((one, self._fresh(one, answer, answer.held)))
+                else:
+                    one.cycle.go_on(partial(self._send, one, answer))
+            except Exception as error:
+                self._give_up(one, error)
+        for one, response in responses:
+            try:
+                one.cycle.write_soon(response)
+            except Exception as error:
+                self._give_up(one, error)
 
     async def _send(self, one: _Fetched, answer: Answer) -> None:
         headers = answer_headers(answer, self._counted(one, answer))
@@ -158,7 +199,7 @@ class Fetch:
 
     def _counted(self, one: _Fetched, answer: Answer) -> float:
         served = one.meaning.served
-        served.count(one.meaning.key)
+        one.meaning.count()
         took_s = time.perf_counter() - one.began_s
         self._stats.answered(served.model, one.ask.predictor.servable.variant, answer.tier, took_s)
         return took_s
@@ -168,8 +209,8 @@ class Fetch:
         self._predict.failed(meaning.served.model, error)
         await send_problem(cycle.send, error)
 
-    def _give_up(self, one: _Fetched) -> None:
+    def _give_up(self, one: _Fetched, error: Exception) -> None:
         """One request has gone wrong, which must not take along the others that came with it."""
-        log.exception("GET %s failed", one.cycle.path)
+        log.error("GET %s failed", one.cycle.path, exc_info=error)
         self._stats.failed(one.meaning.served.model, 500)
         one.cycle.give_up()

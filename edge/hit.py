@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,9 +13,12 @@ from edge.api.headers import constant_headers
 from edge.api.predict import PREFIX
 from edge.held import Held
 from edge.latest import Latest
+from edge.memory import GONE, MOST_HITS
 from edge.serving import Serving
 from edge.stats import LISTED_S, LISTED_US, Stats, Tier
+from precompute.hotkeys import Tally
 from precompute.keys import entry_prefix
+from precompute.models import Key
 
 _PREFIX = PREFIX.encode()
 _PREFIX_BYTES = len(_PREFIX)
@@ -33,15 +37,20 @@ _REMEMBERED = 1 << 14
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """What follows from a model's name while nothing else is published."""
+    """What follows from a model's name while nothing else is published.
+
+    Attributes:
+        watch: told of a `Meaning` that is asked for the first time since hot keys were counted last.
+        took_us: hits by whole microseconds.
+    """
 
     model: str
     generation: int
     prefix: str
     max_age_s: float
-    count: Callable[[str], None]
+    max_lag_s: float
+    watch: Callable[[Tally], None]
     variant: str
-    #: Hits by whole microseconds.
     took_us: list[int]
 
 
@@ -50,39 +59,55 @@ class Meaning:
     """What a target asks for: the entry's name in memory, and the key.
 
     Attributes:
+        asked: how often, since hot keys were counted last.
         held: the entry that it was answered with last.
         constant: headers of that answer that stay the same while others may keep it for their full time.
         text: the answer, all but its beginning; its numbers count seconds, and are right until `until_ms`.
+        parsed: for those who have to compute it.
     """
 
     served: Served
     name: str
     key: str
+    asked: int = 0
     held: Held | None = None
     constant: bytes = b""
     text: bytes = b""
     until_ms: int = 0
+    parsed: Key | None = None
+
+    def count(self) -> None:
+        """It is asked for."""
+        self.asked += 1
+        if self.asked == 1:
+            self.served.watch(self)
 
 
 class HitDoor:
-    """Answers GETs of fresh entries in memory; `answer` is the lane's door."""
+    """Answers GETs of fresh entries in memory; an `edge.door.Door`."""
 
     def __init__(
         self,
         ladder: Ladder,
         serving: Serving,
         stats: Stats,
-        counter: Callable[[str], Callable[[str], None]],
+        watcher: Callable[[str], Callable[[Tally], None]],
         now_ns: Callable[[], int] = time.time_ns,
+        clock_s: Callable[[], float] = time.perf_counter,
     ) -> None:
+        """`watcher` says whom to tell of what is asked of a model; `clock_s` is what arrivals are told by."""
         self._now_ns = now_ns
+        self._clock_s = clock_s
         self._ladder = ladder
+        self._known = ladder.known
         self._serving = serving
         self._stats = stats
-        self._counter = counter
+        self._watcher = watcher
         self._served: dict[str, Served] = {}
         self._meanings = Latest[bytes, Meaning](_REMEMBERED)
         self._missed: tuple[bytes, Meaning | None] = (b"", None)
+        #: The millisecond that it is until a moment of `clock_s`, and our replica's lag in it.
+        self._now_ms, self._turns_s, self._lag_s = 0, -math.inf, math.inf
         self._second = 0
         self._start = b""
 
@@ -94,23 +119,73 @@ class HitDoor:
         meaning = self.meaning(target)
         if meaning is None:
             return None
-        now_ms = self._now_ns() // 1_000_000
-        held = self._ladder.hit(meaning.name, now_ms)
-        if held is None:
+        answer = self.again(meaning, arrived_s)
+        if answer is None:
             self._missed = target, meaning
-            return None
-        served = meaning.served
-        served.count(meaning.key)
-        took_s = time.perf_counter() - arrived_s
+        return answer
+
+    def again(self, meaning: Meaning, arrived_s: float) -> bytes | None:
+        """As `answer`, for a target that meant this.
+
+        Written out, because this is what an edge does all day. Whatever is not as it was at the last hit is left to
+        `_found`, and so is the first hit in each millisecond: no other asks for the time.
+        """
+        held, served = meaning.held, meaning.served
+        if (
+            held is None
+            or arrived_s >= self._turns_s
+            or held.judged != self._known.moves
+            or self._now_ms >= meaning.until_ms
+            or served.generation != self._serving.generation
+            or self._lag_s > served.max_lag_s
+            or (hits := held.hits) >= GONE
+        ):
+            if not self._found(meaning, arrived_s):
+                return None
+            served = meaning.served
+        elif hits & MOST_HITS != MOST_HITS:
+            held.hits = hits + 1
+        if meaning.asked:
+            meaning.asked += 1
+        else:
+            meaning.count()
+        took_s = self._clock_s() - arrived_s
         if took_s < LISTED_S:
             us = int(took_s * 1_000_000)
             served.took_us[us] += 1
         else:
             us = -1
             self._stats.answered(served.model, served.variant, Tier.MEMORY, took_s)
+        return b"".join((self._start, _TIMING[us], meaning.text))
+
+    def _found(self, meaning: Meaning, arrived_s: float) -> bool:
+        """Looks for the entry as everybody does, and makes the meaning ready for the next time."""
+        if meaning.served.generation != self._serving.generation and not self._renew(meaning):
+            return False
+        now_ns = self._now_ns()
+        now_ms, rest_ns = divmod(now_ns, 1_000_000)
+        held = self._ladder.hit(meaning.name, now_ms)
+        if held is None:
+            return False
+        if arrived_s >= self._turns_s:
+            # What arrived a while ago turns the millisecond too early, never too late.
+            self._now_ms, self._turns_s = now_ms, arrived_s + (1_000_000 - rest_ns) / 1e9
+            self._lag_s = self._ladder.lag_seen_s
         if now_ms >= meaning.until_ms or meaning.held is not held:
             _write(meaning, held, now_ms)
-        return b"".join((self._started(now_ms), _TIMING[us], meaning.text))
+        self._begin_second(now_ms // 1000)
+        return True
+
+    def _renew(self, meaning: Meaning) -> bool:
+        """Another version may be served now; whether any is."""
+        model = meaning.served.model
+        served = self._served.get(model)
+        if served is None or served.generation != self._serving.generation:
+            served = self._learn(model)
+        if served is None:
+            return False
+        meaning.served, meaning.name, meaning.held = served, served.prefix + meaning.key, None
+        return True
 
     def missed(self, target: bytes) -> Meaning | None:
         """`meaning`, mostly of the target that has just had no answer."""
@@ -150,7 +225,8 @@ class HitDoor:
             self._serving.generation,
             entry_prefix(model, version),
             declared.policy.max_age_s,
-            self._counter(model),
+            declared.policy.max_lag_s,
+            self._watcher(model),
             declared.default_variant,
             self._stats.hits(model, declared.default_variant),
         )
@@ -159,8 +235,9 @@ class HitDoor:
     def response(self, served: Served, held: Held, tier: Tier, cache_status: bytes, took_s: float) -> bytes:
         """The response with an entry from another tier."""
         now_ms = self._now_ns() // 1_000_000
+        self._begin_second(now_ms // 1000)
         return b"%bserver-timing: %b;dur=%.3f\r\ncache-status: %b\r\nage: %d\r\n%b%b" % (
-            self._started(now_ms),
+            self._start,
             tier.encode(),
             took_s * 1000,
             cache_status,
@@ -169,13 +246,11 @@ class HitDoor:
             held.body,
         )
 
-    def _started(self, now_ms: int) -> bytes:
-        """The first line, and a header that is the same for a second."""
-        second = now_ms // 1000
+    def _begin_second(self, second: int) -> None:
+        """Makes the first line and a header that is the same for a second."""
         if second != self._second:
             self._second = second
             self._start = b"%bdate: %b\r\n" % (_START, formatdate(second, usegmt=True).encode())
-        return self._start
 
 
 def _write(meaning: Meaning, held: Held, now_ms: int) -> None:
@@ -193,5 +268,5 @@ def _write(meaning: Meaning, held: Held, now_ms: int) -> None:
         meaning.constant,
         held.body,
     )
-    # Whichever of the two numbers changes first.
-    meaning.until_ms = now_ms + min(left_ms % 1000 + 1, 1000 - age_ms % 1000)
+    # Whichever of the two numbers changes first, and not beyond its end.
+    meaning.until_ms = now_ms + min(left_ms % 1000 + 1, 1000 - age_ms % 1000, left_ms)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from edge.link import Link
 from precompute.errors import NearcastError
-from precompute.hotkeys import HotCounter, flush_commands
+from precompute.hotkeys import HotCounter, Tally, flush_commands
 from precompute.store import checked
 
 log = logging.getLogger(__name__)
@@ -29,9 +29,9 @@ class HotKeys:
         """Somebody asked for this key."""
         self._counters[model].hit(key)
 
-    def counter(self, model: str) -> Callable[[str], None]:
-        """`count` for one model, for those who count often."""
-        return self._counters[model].hit
+    def watcher(self, model: str) -> Callable[[Tally], None]:
+        """For those who count a key's requests themselves: whom to tell of the first one after each flush."""
+        return self._counters[model].watch
 
     def start(self) -> None:
         """Flushes on a timer until `stop`."""
@@ -52,6 +52,8 @@ class HotKeys:
     async def flush(self) -> None:
         """Hands over what has been counted since the last time."""
         for model, counter in self._counters.items():
+            while counter.hand_over():  # noqa: ASYNC110  (others have a turn between two pieces of work)
+                await asyncio.sleep(0)
             window = counter.drain()
             if window is None:
                 continue

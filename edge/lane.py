@@ -16,13 +16,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from httptools import HttpParserError, HttpParserUpgrade
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from edge.api.guard import MAX_HEADER_BYTES, MAX_PATH_BYTES
+from edge.door import NO_DOOR, Door
 from edge.packets import Packets
 from edge.short_cut import ShortCycle, leads_to_prediction
 
@@ -55,36 +56,39 @@ _TOO_LARGE_END = (
 #: A whole request ends so, one without a body.
 _END = b"\r\n\r\n"
 
-#: The whole response to a GET of this target, or None if memory has no answer. Told when the request arrived, by
-#: `time.perf_counter`.
-Door = Callable[[bytes, float], bytes | None]
+M = TypeVar("M")
+
+#: Answers a GET that memory did not, given what it means if that is known; says whether it will.
+Fetching = Callable[[ShortCycle, Any], bool]
 
 
-def closed(*_: object) -> None:
-    """The door of a lane that drains."""
+def _unknown(packet: bytes) -> None:
+    """Recalls nothing."""
 
 
 class LaneProtocol(HttpToolsProtocol):
-    """One connection; `lane_protocol` sets the first four.
+    """One connection; `lane_protocol` sets the attributes that are named here.
 
     Attributes:
         door: answers from memory.
         packets: what is remembered of all connections.
         short_cut: answers other GETs of predictions; None if they shall go the plain way.
-        fetch: asked before that for plain ones; says whether it will answer.
+        fetch: asked before that for plain ones.
+        draining: every answer is the last one of its connection.
     """
 
-    door: Door
-    packets: Packets
+    door: Door[Any]
+    packets: Packets[Any]
     short_cut: ASGIApp | None
-    fetch: Callable[[ShortCycle], bool]
+    fetch: Fetching
+    draining = False
     #: uvicorn's preparations wait until it is known that they are needed; the parser does not call None.
     on_message_begin = None  # type: ignore[assignment]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.url = b""
-        self._door = type(self).door
+        self._door, self._again = type(self).door, type(self).door.again
         self._fields: list[tuple[bytes, bytes]] = []
         self._plain = self._conditional = False
         self._in_lane = False
@@ -94,28 +98,42 @@ class LaneProtocol(HttpToolsProtocol):
         #: Whether the parser stands between two messages; what came before them may still be being answered.
         self._between = True
         self._messages = 0
+        #: The last target that memory or the replica was asked for.
         self._last = b""
-        self._target_of: Callable[[bytes], bytes | None] = type(self).packets.target
+        self._recall: Callable[[bytes], Any] = type(self).packets.recall
         self._refusal: Callable[[], None] | None = None
         #: When bytes last came in; `hang_up_idle` looks at it, which spares a timer for each answer.
         self.seen_s = time.perf_counter()
+        if self.draining:
+            self.begin_draining()
 
     def data_received(self, data: bytes) -> None:
         """Called by the event loop. Answers of one packet leave in one write."""
-        self.seen_s = time.perf_counter()
-        target = self._target_of(data)
-        if target is not None and self._between and not self.flow.write_paused:
+        self.seen_s = arrived_s = time.perf_counter()
+        meaning = self._recall(data)
+        if meaning is not None and self._between and not self.flow.write_paused:
             cycle = self.cycle
             if cycle is None or cycle.response_complete:
-                answer = self._door(target, self.seen_s)
+                answer = self._again(meaning, arrived_s)
                 if answer is not None:
                     self.transport.write(answer)
                     return
+                if self._fetch_again(data, meaning):
+                    return
         self._parse(data)
+
+    def _fetch_again(self, packet: bytes, meaning: Any) -> bool:
+        """Takes the short cut without parsing; whether that was possible."""
+        cycle = ShortCycle(self, packet, keep_alive=True)
+        self.cycle = cycle  # type: ignore[assignment]
+        if type(self).fetch(cycle, meaning):
+            return True
+        self.cycle = None  # type: ignore[assignment]
+        return False
 
     def _parse(self, data: bytes) -> None:
         size, between = len(data), self._between
-        self._between, self._messages = False, 0
+        self._between, self._messages, self._last = False, 0, b""
         # A request that comes whole in one small packet cannot have too many bytes of headers.
         self._careful = size > _SMALL_BYTES or self._unfinished_bytes > 0 or self.url != b""
         self._unfinished_bytes += size
@@ -126,14 +144,19 @@ class LaneProtocol(HttpToolsProtocol):
             return
         except HttpParserUpgrade:
             # Nobody here speaks anything else; what was asked is answered, and that was the last of it.
-            self._target_of = closed
+            self._recall = _unknown
         self._between = self.url == b"" and data.endswith(_END)
+        if self._last and between and self._between and self._messages == 1:
+            self._learn(data, self._last)
         if self._answers:
-            if between and self._between and self._messages == len(self._answers) == 1:
-                type(self).packets.learn(data, self._last)
             self._flush()
         if self._unfinished_bytes > _MAX_UNFINISHED_BYTES and not self.transport.is_closing():
             self._refuse(self._send_431_response)
+
+    def _learn(self, packet: bytes, target: bytes) -> None:
+        packets = type(self).packets
+        if packets.is_worth_keeping(packet) and (meaning := self._door.meaning(target)) is not None:
+            packets.keep(packet, meaning)
 
     def _flush(self) -> None:
         answers, self._answers = self._answers, []
@@ -154,7 +177,7 @@ class LaneProtocol(HttpToolsProtocol):
         if self._plain or not self._may_take_lane():
             self._go_plain()
             return
-        answer = None if self._conditional else self._door(self.url, self.seen_s)
+        answer = None if self._conditional else self._door.answer(self.url, self.seen_s)
         if answer is not None:
             self._in_lane = True
             self._last = self.url
@@ -184,10 +207,12 @@ class LaneProtocol(HttpToolsProtocol):
             self._go_plain()
             return
         self._in_lane = True
-        cycle = ShortCycle(self, self.url, self._fields, keep_alive=self._door is not closed)
+        cycle = ShortCycle(self, self.url, self._fields, keep_alive=not self.draining)
         self.cycle = cycle  # type: ignore[assignment]
-        if self._conditional or not fetch(cycle):
+        if self._conditional or not fetch(cycle, None):
             cycle.ask(app)
+        else:
+            self._last = self.url
 
     def _go_plain(self) -> None:
         url, fields = self.url, self._fields
@@ -196,7 +221,7 @@ class LaneProtocol(HttpToolsProtocol):
         for name, value in fields:
             super().on_header(name, value)
         super().on_headers_complete()
-        if self._door is closed:
+        if self.draining:
             self.cycle.keep_alive = False
 
     def on_body(self, body: bytes) -> None:
@@ -255,7 +280,7 @@ class LaneProtocol(HttpToolsProtocol):
 
     def begin_draining(self) -> None:
         """From now on every answer is the last one of its connection."""
-        self._door = closed
+        self.draining, self._door, self._recall = True, NO_DOOR, _unknown
         if not self.is_idle():
             self.cycle.keep_alive = False
 
@@ -267,14 +292,12 @@ class LaneProtocol(HttpToolsProtocol):
             self.transport.close()
 
 
-def _not(cycle: ShortCycle) -> bool:
+def _not(cycle: ShortCycle, meaning: object) -> bool:
     """Fetches nothing."""
     return False
 
 
-def lane_protocol(
-    door: Door, short_cut: ASGIApp | None = None, fetch: Callable[[ShortCycle], bool] = _not
-) -> type[LaneProtocol]:
+def lane_protocol(door: Door[M], short_cut: ASGIApp | None = None, fetch: Fetching = _not) -> type[LaneProtocol]:
     """The protocol class to give uvicorn as `http`."""
-    parts = {"door": door, "packets": Packets(), "short_cut": short_cut, "fetch": staticmethod(fetch)}
+    parts = {"door": door, "packets": Packets[M](), "short_cut": short_cut, "fetch": staticmethod(fetch)}
     return type("Lane", (LaneProtocol,), parts)

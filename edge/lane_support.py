@@ -9,6 +9,7 @@ import uvicorn
 from starlette.types import Receive, Scope, Send
 from uvicorn.server import ServerState
 
+from edge.door import TargetDoor
 from edge.lane import LaneProtocol, lane_protocol
 
 _HIT = b"HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nhit"
@@ -34,7 +35,7 @@ async def lane_is_supported() -> bool:
 
 
 async def _conversation() -> bytes:
-    protocol = lane_protocol(lambda target, _: _HIT if target == b"/hit" else None, _echo)
+    protocol = lane_protocol(TargetDoor(lambda target: _HIT if target == b"/hit" else None), _echo)
     config = uvicorn.Config(_echo, http=protocol, ws="none", lifespan="off", log_config=None, access_log=False)
     config.load()
     state, transport = ServerState(), _Transport()

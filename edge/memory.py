@@ -28,9 +28,12 @@ from edge.regrets import Regrets
 #: What one entry costs beside its value's size and its key: held answer, three objects' heads, dictionary and queue
 #: slots; measured.
 OVERHEAD_BYTES = 260
-_MOST_HITS = 3
+#: A hit of a value that is at hand is counted as `get` does it, up to this in these bits of `hits`.
+MOST_HITS = 3
 #: Set in `hits` of a value that stands in the main queue.
 _IN_MAIN = 4
+#: In `hits` of a value that stands here no longer.
+GONE = 8
 #: The small queue's share of all bytes from which on popularity does not last.
 _FLEETING = 0.25
 _MOST_LOOKS = 64
@@ -81,7 +84,7 @@ class Memory(Generic[V]):
     def get(self, key: str) -> V | None:
         """The value, counted as a hit."""
         value = self._shards[hash(key) % _SHARDS].get(key)
-        if value is not None and value.hits & _MOST_HITS != _MOST_HITS:
+        if value is not None and value.hits & MOST_HITS != MOST_HITS:
             value.hits += 1
         return value
 
@@ -100,7 +103,8 @@ class Memory(Generic[V]):
         before = shard.get(key)
         shard[key] = value
         if before is not None:
-            value.hits = before.hits
+            if before is not value:
+                value.hits, before.hits = before.hits, GONE
             self._queue(value).bytes += weight - _weight(key, before)
         else:
             value.hits = _IN_MAIN if self._belongs_to_main(key) else 0
@@ -119,6 +123,7 @@ class Memory(Generic[V]):
             queue = self._queue(value)
             queue.bytes -= _weight(key, value)
             queue.remove(key)
+            value.hits = GONE
 
     def _queue(self, value: V) -> Arrivals:
         return self._main if value.hits & _IN_MAIN else self._small
@@ -161,6 +166,6 @@ class Memory(Generic[V]):
             self._drop(key, of_main=True)
 
     def _drop(self, key: str, *, of_main: bool) -> None:
-        del self._shards[hash(key) % _SHARDS][key]
+        self._shards[hash(key) % _SHARDS].pop(key).hits = GONE
         self._regrets.add(key, of_main=of_main)
         self.evictions += 1

@@ -1,4 +1,5 @@
-"""What the parser made of packets, remembered: a client sends the same bytes again when it asks for the same key.
+"""What the parser and the door made of packets, remembered: a client sends the same bytes again when it asks for the
+same key.
 
 A parser between two messages makes the same of the same bytes, whenever and on whichever connection they come. Only a
 packet that was exactly one plain GET, and has been seen before, is kept: what differs each time, because it carries
@@ -7,6 +8,10 @@ the number of a request or a trace, leaves a hash behind and nothing else.
 
 from __future__ import annotations
 
+from typing import Generic, TypeVar
+
+from httptools import HttpRequestParser
+
 from edge.latest import Latest
 
 #: Packets that are kept at most, and hashes in each half: 20 MB if all are as long as they may be.
@@ -14,26 +19,49 @@ _KEPT = 1 << 14
 _SEEN = 1 << 14
 _LONGEST_BYTES = 1024
 
+M = TypeVar("M")
 
-class Packets:
-    """The targets of packets, for all connections of one process."""
+
+class Packets(Generic[M]):
+    """What packets mean, for all connections of one process."""
 
     def __init__(self) -> None:
-        self._targets = Latest[bytes, bytes](_KEPT)
+        self._meanings = Latest[bytes, M](_KEPT)
         #: Two halves, so that not all are forgotten at once.
         self._seen: set[int] = set()
         self._seen_before: set[int] = set()
-        #: The target of the GET that a packet is, None if it is not known to be one.
-        self.target = self._targets.get
+        #: What the target of the GET that a packet is means; None if it is not known to be one.
+        self.recall = self._meanings.get
 
-    def learn(self, packet: bytes, target: bytes) -> None:
-        """Takes note of a packet that the parser found to be one plain GET, and nothing before or behind it."""
+    def is_worth_keeping(self, packet: bytes) -> bool:
+        """Whether it has come before; asked of what the parser found to be one plain GET, nothing before or behind."""
         if len(packet) > _LONGEST_BYTES:
-            return
+            return False
         mark = hash(packet)
         if mark in self._seen or mark in self._seen_before:
-            self._targets.put(packet, target)
-            return
+            return True
         if len(self._seen) >= _SEEN:
             self._seen_before, self._seen = self._seen, set()
         self._seen.add(mark)
+        return False
+
+    def keep(self, packet: bytes, meaning: M) -> None:
+        """Remembers it."""
+        self._meanings.put(packet, meaning)
+
+
+class _Fields:
+    """What a parser tells of header fields."""
+
+    def __init__(self) -> None:
+        self.found: list[tuple[bytes, bytes]] = []
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self.found.append((name.lower(), value))
+
+
+def fields_of(packet: bytes) -> list[tuple[bytes, bytes]]:
+    """The header fields of a packet that is one request, names in lower case."""
+    fields = _Fields()
+    HttpRequestParser(fields).feed_data(packet)
+    return fields.found

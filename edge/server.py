@@ -20,6 +20,7 @@ import uvloop
 from edge import listening
 from edge.app import Edge
 from edge.connections import drain, sweep_idle
+from edge.door import NO_DOOR
 from edge.lane import LaneProtocol, lane_protocol
 from edge.lane_support import lane_is_supported
 from edge.siblings import Slot
@@ -102,11 +103,7 @@ async def _lane(edge: Edge) -> type[LaneProtocol] | None:
     if not await lane_is_supported():
         log.warning("uvicorn %s is not one the lane knows: hits are answered the plain way", uvicorn.__version__)
         return None
-    return edge.lane() if edge.settings.lane else lane_protocol(_no_hit)
-
-
-def _no_hit(target: bytes, arrived_s: float) -> None:
-    """The door of a lane that is turned off."""
+    return edge.lane() if edge.settings.lane else lane_protocol(NO_DOOR)
 
 
 async def _run(server: Server, edge: Edge, own: socket.socket, others: Sequence[socket.socket]) -> None:

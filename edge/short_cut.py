@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Message, Scope
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from edge.api.predict import PREFIX
+from edge.packets import fields_of
 
 if TYPE_CHECKING:
     from edge.lane import LaneProtocol
@@ -39,20 +40,31 @@ class _NeverWaited:
 class ShortCycle:
     """Stands in for uvicorn's `RequestResponseCycle`; the attributes are mostly what its connection looks at."""
 
-    __slots__ = ("_lane", "_start", "disconnected", "fields", "keep_alive", "response_complete", "target")
+    __slots__ = ("_fields", "_lane", "_start", "_target", "disconnected", "keep_alive", "response_complete")
 
     message_event = _NeverWaited
     more_body = response_started = False
 
     def __init__(
-        self, lane: LaneProtocol, target: bytes, fields: list[tuple[bytes, bytes]], *, keep_alive: bool
+        self, lane: LaneProtocol, target: bytes, fields: list[tuple[bytes, bytes]] | None = None, *, keep_alive: bool
     ) -> None:
-        self.target = target
+        """`target` may be a whole packet, which is read if somebody wants to know; `fields` are missing then."""
         self.keep_alive = keep_alive
         self.disconnected = self.response_complete = False
         self._lane = lane
-        self.fields = fields
+        self._target = target
+        self._fields = fields
         self._start: Message = {}
+
+    @property
+    def target(self) -> bytes:
+        """As it stands in the request."""
+        return self._target if self._fields is not None else self._target.split(b" ", 2)[1]
+
+    @property
+    def fields(self) -> list[tuple[bytes, bytes]]:
+        """The header fields, names in lower case."""
+        return self._fields if self._fields is not None else fields_of(self._target)
 
     @property
     def path(self) -> str:

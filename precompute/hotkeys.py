@@ -21,6 +21,7 @@ import struct
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from datasketches import frequent_items_error_type, frequent_strings_sketch
 
@@ -32,6 +33,8 @@ from precompute.updates import Command
 SKETCH_LG_SLOTS = 13
 #: Keys counted in front of the sketch; handing them over takes 0.2 ms, which a request may have to wait.
 FRONT_KEYS = 1024
+#: Tallies that are watched at a time.
+MAX_TALLIES = 1 << 15
 #: Windows that may wait for a merge: some minutes of a dozen edges, at up to 150 KB each.
 MAX_WINDOWS = 128
 #: A key is forgotten when less than this is left of one request: five half-lives after the last.
@@ -43,42 +46,64 @@ _HEAD = struct.Struct("<BI")
 _FORMAT = 1
 
 
+class Tally(Protocol):
+    """Requests for one key, counted by somebody else since `HotCounter.drain` was last called."""
+
+    key: str
+    asked: int
+
+
 class HotCounter:
     """Counts the requests of one model between two flushes; for one thread."""
 
-    __slots__ = ("_front", "_sketch")
+    __slots__ = ("_front", "_sketch", "_tallies")
 
     def __init__(self) -> None:
         self._front: dict[str, int] = {}
+        self._tallies: list[Tally] = []
         self._sketch: frequent_strings_sketch | None = None
 
     def hit(self, key: str) -> None:
-        """One request; about 0.1 µs."""
+        """One request; about 0.1 µs, and 0.3 where many keys are asked for."""
         front = self._front
         if key in front:
             front[key] += 1
             return
         if len(front) >= FRONT_KEYS:
-            self._hand_over()
+            self.hand_over()
         self._front[key] = 1
 
-    def drain(self) -> bytes | None:
-        """What was counted since the last call, serialized; None if nothing was."""
-        if not self._front:
-            return None
-        sketch = self._hand_over()
-        self._sketch = None
-        data: bytes = sketch.serialize()
-        return _HEAD.pack(_FORMAT, zlib.crc32(data)) + data
+    def watch(self, tally: Tally) -> None:
+        """Told of a tally that is no longer 0; from then on a request costs an addition."""
+        if len(self._tallies) >= MAX_TALLIES:
+            self.hand_over()
+        self._tallies.append(tally)
 
-    def _hand_over(self) -> frequent_strings_sketch:
+    def hand_over(self) -> bool:
+        """Moves some of what was counted into the sketch, in 0.3 ms; whether there is more."""
         sketch = self._sketch
         if sketch is None:
             sketch = self._sketch = frequent_strings_sketch(SKETCH_LG_SLOTS)
-        for key, count in self._front.items():
-            sketch.update(key, count)
-        self._front = {}
-        return sketch
+        if self._front:
+            for key, count in self._front.items():
+                sketch.update(key, count)
+            self._front = {}
+        else:
+            for tally in self._tallies[-FRONT_KEYS:]:
+                sketch.update(tally.key, tally.asked)
+                tally.asked = 0
+            del self._tallies[-FRONT_KEYS:]
+        return bool(self._front or self._tallies)
+
+    def drain(self) -> bytes | None:
+        """What was counted since the last call, serialized; None if nothing was."""
+        while self.hand_over():
+            pass
+        sketch, self._sketch = self._sketch, None
+        if sketch is None or sketch.is_empty():
+            return None
+        data: bytes = sketch.serialize()
+        return _HEAD.pack(_FORMAT, zlib.crc32(data)) + data
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,7 @@ def without(function: object, line: str) -> object:
 
 def stop_counting() -> None:
     """For this process."""
-    hit.HitDoor.answer = without(hit.HitDoor.answer, _COUNTING[0])  # type: ignore[method-assign, assignment]
+    hit.HitDoor.again = without(hit.HitDoor.again, _COUNTING[0])  # type: ignore[method-assign, assignment]
     answer.Ladder._is_fresh_now = without(answer.Ladder._is_fresh_now, _COUNTING[1])  # type: ignore[method-assign, assignment]
     app.Telemetry.start = lambda self: None  # type: ignore[method-assign]
 

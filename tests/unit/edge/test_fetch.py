@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from unittest.mock import Mock
 
 import orjson
@@ -14,6 +14,7 @@ import uvicorn
 from starlette.types import Receive, Scope, Send
 from uvicorn.server import ServerState
 
+from edge import fetch
 from edge.api.predict import Predict
 from edge.connections import drain
 from edge.fetch import Fetch
@@ -21,6 +22,7 @@ from edge.hit import HitDoor
 from edge.lane import LaneProtocol, lane_protocol
 from edge.stats import Tier
 from precompute.errors import StoreUnavailable
+from precompute.hotkeys import HotCounter, Window
 from precompute.keys import entry_key
 from precompute.predictor import Predictor
 from precompute.settings import Settings
@@ -64,6 +66,10 @@ class Client:
         timing = [r.partition(b"server-timing: ")[2].partition(b";")[0].decode() for r in responses]
         return [(response[:3], tier) for response, tier in zip(responses, timing, strict=True)]
 
+    def has_answers(self, count: int) -> bool:
+        """Whether so many have been written."""
+        return len(self.answers) == count
+
     @property
     def total(self) -> float:
         """The model's output in the last answer."""
@@ -80,20 +86,20 @@ async def others(scope: Scope, receive: Receive, send: Send) -> None:
 class Door:
     """The short cut to a rig; what it leaves to others is answered with 204."""
 
-    def __init__(self, *, policy: str = "", budget_ms: float = 5000.0) -> None:
-        self.rig = Rig(policy=policy)
-        self.counts: Counter[str] = Counter()
+    def __init__(self, *, policy: str = "", budget_ms: float = 5000.0, max_bytes: int = 1 << 20) -> None:
+        self.rig = Rig(policy=policy, max_bytes=max_bytes)
+        self.counter = HotCounter()
         rig, serving = self.rig, FakeServing(self.rig)
         hits = HitDoor(
             rig.ladder,
             serving,  # type: ignore[arg-type]
             rig.stats,
-            lambda model: lambda key: self.counts.update([key]),
+            {"score": self.counter.watch}.__getitem__,
             lambda: rig.now_ms * 1_000_000,
         )
         predict = Predict(rig.ladder, serving, rig.stats, Mock(Settings), Mock(), Mock())  # type: ignore[arg-type]
-        fetch = Fetch(hits, rig.ladder, serving, rig.stats, predict, budget_ms)  # type: ignore[arg-type]
-        self.protocol = lane_protocol(hits.answer, others, fetch.begin)
+        self.fetch = Fetch(hits, rig.ladder, serving, rig.stats, predict, budget_ms)  # type: ignore[arg-type]
+        self.protocol = lane_protocol(hits, others, self.fetch.begin)
         self.config = uvicorn.Config(
             others, http=self.protocol, ws="none", lifespan="off", log_config=None, access_log=False
         )
@@ -121,8 +127,87 @@ async def test_requests_of_one_turn_are_one_read() -> None:
     assert door.rig.replica.gets == 1
     assert [client.total for client in clients] == [13.0, 17.0, 17.0, 13.0]
     assert {tuple(client.answers) for client in clients} == {((b"200", "replica"),)}
-    assert door.counts == {"a:p": 2, "b:p": 2}
+    window = Window.parse(door.counter.drain() or b"")
+    assert window is not None
+    assert window.counts == {"a:p": 2, "b:p": 2}
     assert door.rig.stats.answers["score", "default", Tier.REPLICA].count == 4
+
+
+async def test_who_comes_during_a_read_is_read_for_with_the_others() -> None:
+    """One reply brings those that wait for the next read together."""
+    door = Door()
+    door.rig.store(13.0, key="a:p")
+    door.rig.store(17.0, key="b:p")
+    door.rig.replica.gate.clear()
+    clients = [Client(door) for _ in range(3)]
+    clients[0].ask("a:p")
+    await until(lambda: door.rig.replica.gets == 1)
+
+    clients[1].ask("b:p")
+    await until(lambda: door.fetch._turn is not None)
+    clients[2].ask("a:p")
+    during = door.rig.replica.gets
+    door.rig.replica.gate.set()
+    await until(lambda: all(client.answers for client in clients))
+
+    assert (during, door.rig.replica.gets) == (1, 2)
+    assert [client.total for client in clients] == [13.0, 17.0, 13.0]
+
+
+async def test_a_read_that_takes_longer_holds_up_nobody_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server is far away, and several reads are under way at once."""
+    monkeypatch.setattr(fetch, "PATIENCE_S", 0.0)
+    door = Door()
+    door.rig.store(13.0)
+    door.rig.replica.gate.clear()
+    clients = [Client(door) for _ in range(20)]
+
+    for client in clients:
+        client.ask("a:p")
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+    during = door.rig.replica.gets
+    door.rig.replica.gate.set()
+    await until(lambda: all(client.answers for client in clients))
+
+    assert during == fetch.MAX_READING
+    assert {tuple(client.answers) for client in clients} == {((b"200", "replica"),)}
+
+
+async def test_the_same_packet_again_is_not_parsed_again() -> None:
+    """Where memory has no room for the entry; all else is as it was."""
+    door = Door(max_bytes=1)
+    door.rig.store(13.0)
+    client = Client(door)
+    for asked in (1, 2):
+        client.ask("a:p")
+        await until(partial(client.has_answers, asked))
+
+    client.lane.parser = None  # type: ignore[assignment]
+    client.ask("a:p")
+    await until(lambda: len(client.answers) == 3)
+
+    assert client.answers == [(b"200", "replica")] * 3
+    assert client.total == 13.0
+    assert door.rig.stats.answers["score", "default", Tier.REPLICA].count == 3
+
+
+async def test_an_error_after_the_same_packet_names_its_request() -> None:
+    """What the packet's headers say is still known."""
+    door = Door(max_bytes=1)
+    door.rig.store(13.0)
+    client = Client(door)
+    packet = b"GET /v1/predict/score/a:p HTTP/1.1\r\nX-Request-ID: mine\r\n\r\n"
+    for asked in (1, 2):
+        client.lane.data_received(packet)
+        await until(partial(client.has_answers, asked))
+
+    door.rig.fail()
+    client.lane.data_received(packet)
+    await until(lambda: len(client.answers) == 3)
+
+    assert client.answers[2] == (b"503", "")
+    assert b"x-request-id: mine\r\n" in client.transport.written[2]
 
 
 async def test_each_is_answered_from_where_it_is() -> None:

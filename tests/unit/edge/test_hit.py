@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import time
-from collections import Counter
+from collections.abc import Callable
 
 import pytest
 
 from edge.api.headers import answer_headers
 from edge.hit import HitDoor
+from edge.memory import MOST_HITS
 from edge.stats import Tier
-from tests.unit.edge.rig import NOW_MS, Rig
+from precompute.hotkeys import HotCounter, Window
+from precompute.keys import entry_key
+from tests.unit.edge.rig import EPOCH, NOW_MS, Rig, at
 
 TARGET = b"/v1/predict/score/a:p"
 
@@ -32,14 +34,15 @@ class Door:
 
     def __init__(self, *, policy: str = "") -> None:
         self.rig = Rig(policy=policy)
-        self.counts: Counter[str] = Counter()
+        self.counter = HotCounter()
         self.serving = FakeServing(self.rig)
         self.hits = HitDoor(
             self.rig.ladder,
             self.serving,  # type: ignore[arg-type]
             self.rig.stats,
-            lambda model: lambda key: self.counts.update([f"{model}/{key}"]),
+            {"score": self.counter.watch}.__getitem__,
             lambda: self.rig.now_ms * 1_000_000,
+            lambda: self.rig.now_ms / 1000,
         )
 
     async def warm(self) -> None:
@@ -49,7 +52,13 @@ class Door:
 
     def answer(self, target: bytes = TARGET) -> bytes | None:
         """What a GET gets from the door."""
-        return self.hits.answer(target, time.perf_counter())
+        return self.hits.answer(target, self.rig.now_ms / 1000)
+
+    def hot(self) -> dict[str, int]:
+        """Requests by key since the last call."""
+        window = self.counter.drain()
+        parsed = Window.parse(window) if window is not None else None
+        return dict(parsed.counts) if parsed is not None else {}
 
     def headers(self) -> dict[bytes, bytes]:
         """Of a hit."""
@@ -142,6 +151,74 @@ async def test_another_version_has_entries_of_its_own(door: Door) -> None:
     assert door.answer() is not None
 
 
+def _replace(door: Door) -> None:
+    door.rig.memory.put(entry_key("score", 1, "a:p"), door.rig.held(outputs=b'{"sum":99.0}'))
+
+
+@pytest.mark.parametrize(
+    ("happens", "answered"),
+    [
+        (lambda door: None, b"13.0"),
+        (lambda door: door.rig.see("thing", "b", 1), b"13.0"),
+        (lambda door: door.rig.see("thing", "a", 1), None),
+        (lambda door: door.rig.see("thing", "a", 1, gone=True), None),
+        (lambda door: door.rig.freshness.tables["place"].raise_floor(at(1)), None),
+        (lambda door: door.rig.freshness.begin(EPOCH + 1), None),
+        (lambda door: setattr(door.rig, "now_ms", NOW_MS + 99_999), b"13.0"),
+        (lambda door: setattr(door.rig, "now_ms", NOW_MS + 100_000), None),
+        (lambda door: door.rig.memory.remove(entry_key("score", 1, "a:p")), None),
+        (_replace, b"99.0"),
+        (lambda door: setattr(door.serving, "generation", 1), b"13.0"),
+        (lambda door: (setattr(door.serving, "generation", 1), setattr(door.serving, "version", 2)), None),
+        (lambda door: (setattr(door.serving, "generation", 1), setattr(door.serving, "version", None)), None),
+    ],
+    ids=[
+        "nothing", "another row", "the row", "the row is gone", "a floor", "another history", "time",
+        "its time is over", "it is removed", "it is replaced", "news of others", "another version",
+        "no version any more",
+    ],
+)  # fmt: skip
+async def test_what_is_remembered_of_a_target_is_never_believed(
+    door: Door, happens: Callable[[Door], object], answered: bytes | None
+) -> None:
+    """Whatever happens between two hits in the same millisecond shows in the second."""
+    meaning = door.hits.meaning(TARGET)
+    assert meaning is not None
+    before = [door.hits.again(meaning, door.rig.now_ms / 1000) for _ in range(2)]
+
+    happens(door)
+    after = door.hits.again(meaning, door.rig.now_ms / 1000)
+
+    assert all(b"13.0" in (answer or b"") for answer in before)
+    assert (after is None) if answered is None else answered in (after or b"")
+
+
+async def test_a_replica_that_falls_behind_is_noticed_in_the_next_millisecond(door: Door) -> None:
+    """The lag is asked for once in each."""
+    meaning = door.hits.meaning(TARGET)
+    assert meaning is not None
+    door.hits.again(meaning, door.rig.now_ms / 1000)
+
+    door.rig.lag_s = 11.0
+    door.rig.now_ms += 1
+
+    assert door.hits.again(meaning, door.rig.now_ms / 1000) is None
+
+
+async def test_hits_of_a_remembered_target_keep_its_entry_in_memory(door: Door) -> None:
+    """They count for eviction like any others, up to the same number."""
+    meaning = door.hits.meaning(TARGET)
+    assert meaning is not None
+    held = door.rig.memory.peek(meaning.name)
+    assert held is not None
+    held.hits = 0
+
+    for _ in range(10):
+        door.hits.again(meaning, door.rig.now_ms / 1000)
+
+    assert held.hits == MOST_HITS
+
+
 @pytest.mark.parametrize(
     "target",
     [
@@ -196,13 +273,24 @@ async def test_hits_are_counted_and_timed(door: Door) -> None:
     door.answer(b"/v1/predict/score/a:q")
 
     histogram = door.rig.stats.all_answers()["score", "default", Tier.MEMORY]
-    assert door.counts == {"score/a:p": 3}
+    assert door.hot() == {"a:p": 3}
     assert histogram.count == 3
     assert 0 < histogram.total_s < 1
 
 
+async def test_hits_of_the_next_window_are_counted_anew(door: Door) -> None:
+    """Of a target that is remembered over the flush."""
+    door.answer()
+    first = door.hot()
+
+    door.answer()
+    door.answer()
+
+    assert (first, door.hot(), door.hot()) == ({"a:p": 1}, {"a:p": 2}, {})
+
+
 async def test_a_slow_answer_says_at_most_a_millisecond(door: Door) -> None:
     """The numbers are ready-made."""
-    answer = door.hits.answer(TARGET, time.perf_counter() - 5.0)
+    answer = door.hits.answer(TARGET, door.rig.now_ms / 1000 - 5.0)
 
     assert b"server-timing: memory;dur=0.999\r\n" in (answer or b"")

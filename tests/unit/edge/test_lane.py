@@ -13,6 +13,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from edge.connections import drain, sweep_idle
+from edge.door import TargetDoor
 from edge.lane import LaneProtocol, lane_protocol
 from edge.lane_support import lane_is_supported
 from tests.unit.edge.transport import FakeTransport
@@ -40,7 +41,7 @@ class Talk:
                 raise ValueError
             await self._answer(b"short " + scope["raw_path"], send)
 
-        self.protocol = lane_protocol(lambda target, _: ANSWER if target == b"/hit" else None, short)
+        self.protocol = lane_protocol(TargetDoor(lambda target: ANSWER if target == b"/hit" else None), short)
 
         config = uvicorn.Config(app, http=self.protocol, ws="none", lifespan="off", log_config=None, access_log=False)
         config.load()
