@@ -15,10 +15,11 @@ import select
 import socket
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from deploy.bench.answers import read_answer
 from deploy.bench.latencies import Outcome
 from precompute.errors import StoreUnavailable
 
@@ -28,13 +29,14 @@ _WAKING_S = 0.00002
 #: How late the system may wake us; usually it is 50 µs.
 _TIMER_SLACK = Path("/proc/self/timerslack_ns")
 _SLACK_NS = 1000
-_LENGTH = b"content-length: "
-_TIER = b"\r\ncache-status: "
 
 
 @dataclass(slots=True, eq=False)
 class _Connection:
     socket: socket.socket
+    number: int
+    send: Callable[[bytes], int]
+    receive: Callable[[int], bytes]
     #: When the request in flight was due.
     due_s: float = 0.0
     received: bytes = b""
@@ -81,7 +83,7 @@ class Generator:
         try:
             with _woken_in_time(), select.epoll() as poll:
                 for connection in self._idle:
-                    poll.register(connection.socket.fileno(), select.EPOLLIN)
+                    poll.register(connection.number, select.EPOLLIN)
                 began = time.perf_counter()
                 if rate_per_s is None:
                     self._keep_asking(poll, began + seconds)
@@ -101,7 +103,7 @@ class Generator:
             raise StoreUnavailable(f"nobody answers at {self.host}:{self.port}: {error}") from None
         connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connected.setblocking(False)
-        return _Connection(connected)
+        return _Connection(connected, connected.fileno(), connected.send, connected.recv)
 
     def _keep_asking(self, poll: select.epoll, until_s: float) -> None:
         while (now_s := time.perf_counter()) < until_s:
@@ -133,10 +135,10 @@ class Generator:
     def _ask(self, due_s: float) -> None:
         connection = self._idle.popleft()
         connection.due_s = due_s
-        self._busy[connection.socket.fileno()] = connection
+        self._busy[connection.number] = connection
         request = self.requests[self._at]
         self._at = (self._at + 1) % len(self.requests)
-        if connection.socket.send(request) != len(request):
+        if connection.send(request) != len(request):
             raise StoreUnavailable("a request does not fit a socket's buffer")
 
     def _take_answers(self, poll: select.epoll, wait_s: float) -> None:
@@ -144,30 +146,26 @@ class Generator:
             # epoll knows whole milliseconds only. Who looks without waiting uses up his share of a core that others
             # want too, and is then kept from it for as long as the requests take that he measures.
             select.select([poll], [], [], wait_s)
+        busy, outcome = self._busy, self._outcome
         for number, _ in poll.poll(0):
-            connection = self._busy.get(number)
+            connection = busy.get(number)
             if connection is None:
                 raise StoreUnavailable("the server hung up on an idle connection")
-            data = connection.socket.recv(_CHUNK_BYTES)
+            data = connection.receive(_CHUNK_BYTES)
             if not data:
                 raise StoreUnavailable("the server hung up in the middle of a request")
             if connection.received:
                 data = connection.received + data
-            head, _, body = data.partition(b"\r\n\r\n")
-            if len(body) >= _length(head):
-                self._answered(connection, head)
-                connection.received = b""
-                self._idle.append(self._busy.pop(number))
-            else:
+            answer = read_answer(data)
+            if answer is None:
                 connection.received = data
-
-    def _answered(self, connection: _Connection, head: bytes) -> None:
-        outcome, head = self._outcome, head.lower()
-        outcome.latencies_s.append(time.perf_counter() - connection.due_s)
-        outcome.statuses[int(head[9:12])] += 1
-        at = head.find(_TIER)
-        if at >= 0:
-            outcome.tiers[_tier(head[at + len(_TIER) : at + 80])] += 1
+                continue
+            outcome.latencies_s.append(time.perf_counter() - connection.due_s)
+            outcome.statuses[answer[0]] += 1
+            if answer[1]:
+                outcome.tiers[answer[1]] += 1
+            connection.received = b""
+            self._idle.append(busy.pop(number))
 
 
 @contextlib.contextmanager
@@ -187,21 +185,3 @@ def _slack(wanted_ns: int) -> int:
     except OSError:
         return 0
     return before_ns
-
-
-def _length(head: bytes) -> int:
-    """The body's length; a head that is not complete, or of unknown length, is not taken for an answer."""
-    at = head.lower().find(_LENGTH)
-    if at < 0:
-        return 1 << 62
-    return int(head[at + len(_LENGTH) :].partition(b"\r\n")[0])
-
-
-def _tier(status: bytes) -> str:
-    """Where an answer came from, in the words of `Cache-Status`."""
-    first = status.partition(b"\r\n")[0]
-    if b"detail=" in first:
-        return first.rpartition(b"detail=")[2].decode()
-    if first.startswith(b"nearcast-memory; hit"):
-        return "memory"
-    return "replica" if first.startswith(b"nearcast-replica; hit") else "live"
