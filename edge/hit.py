@@ -16,7 +16,7 @@ from edge.latest import Latest
 from edge.memory import GONE, MOST_HITS
 from edge.serving import Serving
 from edge.stats import LISTED_S, LISTED_US, Stats, Tier
-from precompute.hotkeys import Tally
+from precompute.hot_counter import Tally
 from precompute.keys import entry_prefix
 from precompute.models import Key
 

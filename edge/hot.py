@@ -8,7 +8,8 @@ from collections.abc import Callable
 
 from edge.link import Link
 from precompute.errors import NearcastError
-from precompute.hotkeys import HotCounter, Tally, flush_commands
+from precompute.hot_counter import HotCounter, Tally
+from precompute.hotkeys import flush_commands
 from precompute.store import checked
 
 log = logging.getLogger(__name__)

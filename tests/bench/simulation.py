@@ -13,7 +13,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from edge.memory import OVERHEAD_BYTES, Memory
-from precompute.hotkeys import HotState, MergeRule, Window
+from precompute.hot_counter import Window
+from precompute.hotkeys import HotState, MergeRule
 from tests.bench.streams import Stream
 from workers.change_rates import ChangeRates, Entity
 from workers.planner import Candidate, Rule, choose

@@ -12,7 +12,8 @@ from deploy.cli.run import run
 from deploy.local.redis_pair import RedisPair
 from precompute import dead_letters, hotkeys
 from precompute.dead_letters import Letter
-from precompute.hotkeys import HotCounter, MergeRule, flush_commands
+from precompute.hot_counter import HotCounter
+from precompute.hotkeys import MergeRule, flush_commands
 from precompute.keys import log_key
 from precompute.store import Store
 from tests.small_project import small_project, write_project

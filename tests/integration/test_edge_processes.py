@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from deploy.local.redis_pair import RedisPair
-from precompute.hotkeys import Window
+from precompute.hot_counter import Window
 from precompute.keys import hot_windows_key
 from tests.edge_node import Node, edge_node
 from tests.edge_project import EdgeProject

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from deploy.local.redis_pair import RedisPair
-from precompute.hotkeys import MAX_WINDOWS, HotCounter, MergeRule, flush_commands, merge, read_state, top
+from precompute.hot_counter import HotCounter
+from precompute.hotkeys import MAX_WINDOWS, MergeRule, flush_commands, merge, read_state, top
 from precompute.keys import hot_key, hot_windows_key
 from precompute.store import Store
 from tests.waiting import wait_until

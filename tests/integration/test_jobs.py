@@ -12,7 +12,8 @@ from deploy.local.redis_pair import RedisPair
 from precompute import manifest
 from precompute.errors import InvalidRequest, StoreUnavailable, VersionMissing
 from precompute.features import Features, Row
-from precompute.hotkeys import HotCounter, MergeRule, flush_commands, merge
+from precompute.hot_counter import HotCounter
+from precompute.hotkeys import MergeRule, flush_commands, merge
 from precompute.job_record import Progress
 from precompute.keys import active_key, blob_key, fence_key, hot_key, job_key
 from tests.flights import MANIFEST, Flights

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from deploy.local.redis_pair import RedisPair
-from precompute.hotkeys import HotCounter, flush_commands, top
+from precompute.hot_counter import HotCounter
+from precompute.hotkeys import flush_commands, top
 from precompute.keys import HEARTBEAT, fence_key, hot_key, lease_key
 from precompute.store import Store
 from tests.flights import Flights

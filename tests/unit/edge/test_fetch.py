@@ -22,7 +22,7 @@ from edge.hit import HitDoor
 from edge.lane import LaneProtocol, lane_protocol
 from edge.stats import Tier
 from precompute.errors import StoreUnavailable
-from precompute.hotkeys import HotCounter, Window
+from precompute.hot_counter import HotCounter, Window
 from precompute.keys import entry_key
 from precompute.predictor import Predictor
 from precompute.settings import Settings

@@ -10,7 +10,7 @@ from edge.api.headers import answer_headers
 from edge.hit import HitDoor
 from edge.memory import MOST_HITS
 from edge.stats import Tier
-from precompute.hotkeys import HotCounter, Window
+from precompute.hot_counter import HotCounter, Window
 from precompute.keys import entry_key
 from tests.unit.edge.rig import EPOCH, NOW_MS, Rig, at
 

@@ -8,7 +8,7 @@ import pytest
 
 from edge.hot import HotKeys
 from precompute.errors import StoreUnavailable
-from precompute.hotkeys import Window
+from precompute.hot_counter import Window
 from precompute.store import CommandFailed
 from precompute.updates import Command, Reply
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from precompute.hot_counter import Window
 from precompute.hot_trend import HALF_LIFE_S, Recent
-from precompute.hotkeys import HotState, MergeRule, Window
+from precompute.hotkeys import HotState, MergeRule
 
 RULE = MergeRule(half_life_s=600.0, keep=100)
 

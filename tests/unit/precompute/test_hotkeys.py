@@ -3,88 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from precompute.hotkeys import FRONT_KEYS, HotCounter, HotState, MergeRule, Window
+from precompute.hot_counter import Window
+from precompute.hotkeys import HotState, MergeRule
 
 RULE = MergeRule(half_life_s=600.0, keep=3)
 #: What one request adds to a rate.
 ONE = math.log(2) / 600.0
 
 
-def counted(hits: dict[str, int]) -> bytes:
-    """What an edge flushes after these requests."""
-    counter = HotCounter()
-    for key, count in hits.items():
-        for _ in range(count):
-            counter.hit(key)
-    blob = counter.drain()
-    assert blob is not None
-    return blob
-
-
 def window(counts: dict[str, int], error: int = 0) -> Window:
     """A window as it comes out of a sketch."""
     return Window(counts, sum(counts.values()), error)
-
-
-def test_a_window_of_few_keys_is_exact() -> None:
-    """Counts come back as they were, with an error of zero."""
-    parsed = Window.parse(counted({"UA1:EWR": 7, "Zürich?hour=3": 1}))
-
-    assert parsed == Window({"UA1:EWR": 7, "Zürich?hour=3": 1}, 8, 0)
-
-
-def test_keys_beyond_the_front_are_still_exact() -> None:
-    """Handing over to the sketch loses nothing, even for a key counted before and after."""
-    counter = HotCounter()
-    for _ in range(2):
-        for i in range(FRONT_KEYS + 100):
-            counter.hit(f"k{i}")
-
-    parsed = Window.parse(counter.drain() or b"")
-
-    assert parsed is not None
-    assert set(parsed.counts.values()) == {2}
-    assert len(parsed.counts) == FRONT_KEYS + 100
-
-
-def test_a_window_of_very_many_keys_keeps_the_frequent_ones() -> None:
-    """What is named is never overstated, and short by at most the window's error."""
-    truth = Counter({f"hot{i}": 2000 - i for i in range(50)}) + Counter({f"cold{i}": 1 for i in range(40_000)})
-
-    parsed = Window.parse(counted(truth))
-
-    assert parsed is not None
-    assert parsed.total == truth.total()
-    assert 0 < parsed.error < truth.total() / 2000
-    assert all(truth[key] - parsed.error <= count <= truth[key] for key, count in parsed.counts.items())
-    assert {f"hot{i}" for i in range(50)} <= parsed.counts.keys()
-
-
-def test_nothing_counted_is_nothing_flushed() -> None:
-    """An edge without traffic sends no windows, and a drained counter starts anew."""
-    counter = HotCounter()
-    counter.hit("a")
-
-    assert counter.drain() is not None
-    assert counter.drain() is None
-
-
-@given(data=st.data())
-def test_a_damaged_window_is_recognised(data: st.DataObject) -> None:
-    """Any flipped byte and any cut is noticed before the sketch's parser sees it."""
-    blob = counted({f"key{i}": i for i in range(1, 20)})
-    at = data.draw(st.integers(0, len(blob) - 1))
-    flip = data.draw(st.integers(1, 255))
-
-    assert Window.parse(blob[:at]) is None
-    assert Window.parse(blob[:at] + bytes([blob[at] ^ flip]) + blob[at + 1 :]) is None
 
 
 def test_rates_halve_in_a_half_life() -> None:

@@ -8,7 +8,8 @@ from collections import Counter
 
 import pytest
 
-from precompute.hotkeys import HotState, MergeRule, Window
+from precompute.hot_counter import Window
+from precompute.hotkeys import HotState, MergeRule
 from workers.request_rates import RequestRates
 
 HALF_LIFE_S = 600.0
