@@ -113,6 +113,21 @@ class Auto:
         self._probes.consider(predictors, wanted.key)
         return routed
 
+    async def for_all(self, model: Model, budget_ms: float, named: str | None) -> tuple[Predictor, Choice]:
+        """The one variant for keys whose answers will be compared: the best whose live answers fit the budget.
+
+        Raises:
+            VersionMissing: no variant serves.
+            InvalidRequest: no such user tier.
+        """
+        predictors = {predictor.servable.variant: predictor for predictor in self._predictors(model)}
+        factor = self._tiers.said(named)
+        if factor is None:
+            factor = await self._tiers.look_up(str(named), self._clock_s() + budget_ms / 1000)
+        candidates = [self._candidate(predictor, Tier.LIVE) for predictor in predictors.values()]
+        choice = choose(_default_first(candidates, model), min(MOST_MS, budget_ms * factor))
+        return predictors[choice.candidate.variant], choice
+
     def _predictors(self, model: Model) -> list[Predictor]:
         """What serves, the best first; of equals, the declared default."""
         found = self._serving.variants(model.name)
@@ -146,9 +161,9 @@ class Auto:
     ) -> Routed:
         """Steps 3 and 4."""
         asks = {ask.predictor.servable.variant: ask for ask in cold}
-        candidates = [self._candidate(ask, Tier.LIVE) for ask in cold]
+        candidates = [self._candidate(ask.predictor, Tier.LIVE) for ask in cold]
         if ready is not None:
-            candidates.append(self._candidate(ready[0], ready[1].tier))
+            candidates.append(self._candidate(ready[0].predictor, ready[1].tier))
         choice = choose(_default_first(candidates, wanted.model), budget_ms)
         if ready is not None and choice.candidate.variant == ready[0].predictor.servable.variant:
             return self._routed(wanted, ready[0], ready[1], choice)
@@ -162,14 +177,14 @@ class Auto:
                 # What did not come in time takes at least that long; other failures tell nothing of it.
                 self._measure(wanted, chosen, Tier.LIVE)
             if ready is not None:
-                instead = self._candidate(ready[0], ready[1].tier)
+                instead = self._candidate(ready[0].predictor, ready[1].tier)
                 return self._routed(wanted, ready[0], ready[1], Choice(instead, budget_ms, fits=True))
         if isinstance(outcome, Exception):
             raise outcome
         return self._routed(wanted, chosen, outcome, choice)
 
-    def _candidate(self, ask: Ask, tier: Tier) -> Candidate:
-        servable = ask.predictor.servable
+    def _candidate(self, predictor: Predictor, tier: Tier) -> Candidate:
+        servable = predictor.servable
         model, variant = servable.model, servable.variant
         p95_ms = self._profiles.p95_ms(model.name, variant, tier, self._clock_s())
         return Candidate(variant, model.variants[variant].quality, tier, p95_ms)

@@ -14,6 +14,8 @@ from edge.api.predict import PREFIX, Predict
 from edge.api.rank import RANK, Rank
 from edge.api.why import WHY, Why
 from edge.metrics import MetricsPage
+from edge.openapi.door import Description
+from edge.openapi.examples import ExampleKeys
 
 if TYPE_CHECKING:
     from edge.app import Edge
@@ -31,6 +33,7 @@ def doors(edge: Edge, now_ms: Callable[[], int]) -> list[Route]:
         *model_doors(edge),
         *health_doors(edge),
         Route("/metrics", MetricsPage(edge.totals, list(serving.project.views.values())), methods=["GET", "HEAD"]),
+        *description(edge, now_ms).routes(),
         *edge.board.routes(),
     ]
 
@@ -41,5 +44,11 @@ def predict_door(edge: Edge) -> Predict:
 
 
 def rank_door(edge: Edge, predict: Predict) -> Rank:
-    """The one of rankings; what fails there counts as failed predictions."""
-    return Rank(edge.ladder, edge.serving, edge.stats, edge.settings, edge.hot.count, predict.failed)
+    """The one of rankings."""
+    return Rank(edge.ladder, edge.serving, edge.stats, edge.settings, edge.hot.count, predict, edge.auto)
+
+
+def description(edge: Edge, now_ms: Callable[[], int]) -> Description:
+    """What all doors say of themselves."""
+    examples = ExampleKeys(edge.ladder, edge.serving, edge.replica)
+    return Description(edge.serving, examples, edge.settings.max_keys_per_request, now_ms)

@@ -52,7 +52,8 @@ class Score:
             raise NoScore(f"output {self.output!r} is not a finite number")
         if not isinstance(value, int | float):
             raise InvalidRequest(f"output {self.output!r} is {_KINDS[type(value)]}, nothing to rank by")
-        return value
+        # A truth value counts as 1 or 0.
+        return +value
 
     def _picked(self, value: object) -> object:
         if isinstance(value, dict):

@@ -197,6 +197,7 @@ class ModelTable(_Table):
     default_variant: str | None = None
     routing: Literal["fixed", "auto"] = "fixed"
     policy: PolicyTable = PolicyTable()
+    examples: tuple[str, ...] = Field(default=(), strict=False, max_length=16)
 
     @field_validator("key")
     @classmethod

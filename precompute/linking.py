@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from precompute import declarations
 from precompute.context import RESERVED, ContextField
-from precompute.errors import InvalidKey
+from precompute.errors import InvalidContext, InvalidKey
 from precompute.models import (
     AUTO,
     ENTITY,
@@ -44,7 +44,7 @@ class ModelLinker:
         """The model as declared; of no use when there are mistakes."""
         table = self.table
         dependencies = self._dependencies()
-        return Model(
+        model = Model(
             name=self.name,
             key=table.key,
             dependencies=dependencies,
@@ -55,8 +55,19 @@ class ModelLinker:
             outputs=tuple(t.build(output) for output, t in table.outputs.items()),
             policy=self._policy(),
             all_keys=self._all_keys(dependencies),
+            examples=table.examples,
             is_routed=self.table.routing == "auto",
         )
+        self._check_examples(model)
+        return model
+
+    def _check_examples(self, model: Model) -> None:
+        for text in model.examples:
+            try:
+                model.parse_key(text)
+            except (InvalidKey, InvalidContext) as error:
+                self.wrong(self._at, "examples", str(error))
+                return
 
     def _templates(self) -> Mapping[str, str]:
         if self.table.views is not None:

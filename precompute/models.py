@@ -120,6 +120,8 @@ class Model:
     outputs: tuple[OutputRule, ...] = ()
     policy: Policy = Policy()
     all_keys: KeySource | None = None
+    #: Keys as a client may write them, for descriptions of this model.
+    examples: tuple[str, ...] = ()
     #: Whether requests that name no variant are answered by the best that time allows, as `variant=auto` is.
     is_routed: bool = False
 

@@ -89,7 +89,7 @@ class Predict:
 
     async def _one(self, scope: Scope, send: Send, wanted: One, began: float, *, head: bool) -> None:
         model = self._serving.project.model(wanted.model)
-        if _is_routed(model, wanted.variant):
+        if is_routed(model, wanted.variant):
             await self._routed(scope, send, model, wanted, began, head=head)
             return
         predictor = self._serving.predictor(wanted.model, wanted.variant)
@@ -107,7 +107,7 @@ class Predict:
     async def _routed(self, scope: Scope, send: Send, model: Model, wanted: One, began: float, *, head: bool) -> None:
         """As `_one`, with whichever variant suits."""
         key = model.parse_key(wanted.key, wanted.context)
-        budget_ms, named = self._budget_ms(wanted.budget_ms), self._named(scope)
+        budget_ms, named = self.budget_ms(wanted.budget_ms), self.named(scope)
         found = await self._auto.answer(Wanted(model, key, budget_ms, began, named, _wants_revalidation(scope)))
         self._count(model.name, key.text)
         took_s = time.monotonic() - began
@@ -143,7 +143,13 @@ class Predict:
             self._count(model.name, key.text)
             took_s = time.monotonic() - began
             self._stats.answered(model.name, predictor.servable.variant, answer.tier, took_s)
-            return b'{"status":200,"tier":"%s",%b"prediction":%s}' % (answer.tier.encode(), more, answer.body)
+            age_s = answer.age_ms // 1000
+            return b'{"status":200,"tier":"%b","age_s":%d,%b"prediction":%b}' % (
+                answer.tier.encode(),
+                age_s,
+                more,
+                answer.body,
+            )
 
         # Started together, their reads and their live runs meet in the same turns of the loop: one MGET, one batch.
         parts = await asyncio.gather(*map(one, request.keys))
@@ -155,8 +161,8 @@ class Predict:
         self, scope: Scope, model: Model, request: ManyRequest, began: float
     ) -> Callable[[Key], Awaitable[tuple[Answer, Predictor, bytes]]]:
         """What answers each key of a request, and what else it says of the answer."""
-        budget_ms, named = self._budget_ms(request.budget_ms), self._named(scope)
-        if _is_routed(model, request.variant):
+        budget_ms, named = self.budget_ms(request.budget_ms), self.named(scope)
+        if is_routed(model, request.variant):
 
             async def routed(key: Key) -> tuple[Answer, Predictor, bytes]:
                 # How long one of many takes says nothing of how long one takes.
@@ -172,7 +178,7 @@ class Predict:
 
         return fixed
 
-    def _named(self, scope: Scope) -> str | None:
+    def named(self, scope: Scope) -> str | None:
         """Who asks, as the request says it."""
         found = header(scope, self._auto.header) if self._auto.header else None
         return None if found is None else found.decode("latin-1").strip()
@@ -187,18 +193,20 @@ class Predict:
             raise InvalidRequest(f"a request holds 1 to {limit} keys, this one {len(request.keys)}")
         return request
 
-    def _budget_ms(self, budget_ms: float | None) -> float:
+    def budget_ms(self, budget_ms: float | None) -> float:
+        """How long an answer may take, for a request that says so, or does not; raises InvalidRequest."""
         budget_ms = self._settings.budget_ms if budget_ms is None else budget_ms
         if not 0 < budget_ms <= MOST_MS:
             raise InvalidRequest(f"budget_ms must be above 0 and at most {MOST_MS:.0f}")
         return budget_ms
 
     def _deadline(self, budget_ms: float | None) -> float:
-        budget_ms = self._budget_ms(budget_ms)
+        budget_ms = self.budget_ms(budget_ms)
         return asyncio.get_running_loop().time() + budget_ms / 1000
 
 
-def _is_routed(model: Model, variant: str | None) -> bool:
+def is_routed(model: Model, variant: str | None) -> bool:
+    """Whether a request that names this variant, or none, gets the one that suits."""
     return variant == AUTO or (variant is None and model.is_routed)
 
 

@@ -16,9 +16,11 @@ from starlette.types import Receive, Scope, Send
 
 from edge.answer import Ladder
 from edge.api.asked_key import Context
+from edge.api.predict import Predict, is_routed
 from edge.api.problems import problem, send_problem, status_of
 from edge.api.wire import JSON, path_segments, read_body, send_response
 from edge.ask import Answer, Ask
+from edge.auto import Auto
 from edge.ranking import Order, Ranked, Ranking
 from edge.scores import Score
 from edge.serving import Serving
@@ -59,12 +61,16 @@ class RankRequest(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class Wanted(NamedTuple):
-    """A request that makes sense: whom to ask, for what, and until when by the event loop's clock."""
+    """A request that makes sense: whom to ask, for what, and until when by the event loop's clock.
+
+    `fits` says whether whom to ask is expected to answer in time.
+    """
 
     predictor: Predictor
     ranking: Ranking
     score: Score
     deadline: float
+    fits: bool
 
 
 class Rank:
@@ -77,15 +83,17 @@ class Rank:
         stats: Stats,
         settings: Settings,
         count: Callable[[str, str], None],
-        failed: Callable[[str, NearcastError], None],
+        predict: Predict,
+        auto: Auto,
     ) -> None:
-        """`count` is told of each key that was answered, `failed` of each that was not."""
+        """`count` is told of each key that was answered; budgets, users and failures are as `predict` has them."""
+        self._predict = predict
+        self._auto = auto
         self._ladder = ladder
         self._serving = serving
         self._stats = stats
         self._settings = settings
         self._count = count
-        self._failed = failed
         self._decoder = msgspec.json.Decoder(RankRequest)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -98,9 +106,9 @@ class Rank:
             if len(segments) != 1:
                 raise InvalidRequest(f"POST to {RANK}<model> with the candidates in the body")
             request = self._decode(await read_body(scope, receive, self._settings.max_body_bytes))
-            wanted = self._wanted(segments[0], request)
+            wanted = await self._wanted(scope, segments[0], request)
         except NearcastError as error:
-            self._failed(model, error)
+            self._predict.failed(model, error)
             await send_problem(send, error)
             return
         try:
@@ -127,24 +135,25 @@ class Rank:
             raise InvalidRequest(f"k must be 1 to {limit}, not {request.k}")
         return request
 
-    def _wanted(self, model: str, request: RankRequest) -> Wanted:
-        predictor = self._serving.predictor(model, request.variant)
-        servable = predictor.servable
-        score = Score.among(servable.rules, request.output, request.pick)
-        composed = compose_keys(servable.model, request.key, request.candidates, request.context)
-        return Wanted(predictor, Ranking(request.candidates, composed), score, self._deadline(request.budget_ms))
-
-    def _deadline(self, budget_ms: float | None) -> float:
-        budget_ms = self._settings.budget_ms if budget_ms is None else budget_ms
-        if not 0 < budget_ms <= 60_000:
-            raise InvalidRequest("budget_ms must be above 0 and at most 60000")
-        return asyncio.get_running_loop().time() + budget_ms / 1000
+    async def _wanted(self, scope: Scope, name: str, request: RankRequest) -> Wanted:
+        model = self._serving.project.model(name)
+        budget_ms = self._predict.budget_ms(request.budget_ms)
+        fits = True
+        if is_routed(model, request.variant):
+            # One variant for all: what two models say of two candidates cannot be compared.
+            predictor, choice = await self._auto.for_all(model, budget_ms, self._predict.named(scope))
+            budget_ms, fits = choice.budget_ms, choice.fits
+        else:
+            predictor = self._serving.predictor(name, request.variant)
+        score = Score.among(predictor.servable.rules, request.output, request.pick)
+        ranking = Ranking(request.candidates, compose_keys(model, request.key, request.candidates, request.context))
+        return Wanted(predictor, ranking, score, asyncio.get_running_loop().time() + budget_ms / 1000, fits)
 
     async def _predicted(self, wanted: Wanted, began: float) -> dict[int, Answer]:
         """Answers by position; what has none is among the failed."""
         ranking, model = wanted.ranking, wanted.predictor.servable.model.name
         for error in ranking.failed.values():
-            self._failed(model, error)
+            self._predict.failed(model, error)
         asks = [Ask(wanted.predictor, key, wanted.deadline) for key in ranking.keys.values()]
         outcomes = await answer_together(self._ladder, asks)
         took_s = time.perf_counter() - began
@@ -156,7 +165,7 @@ class Rank:
                 self._stats.answered(model, wanted.predictor.servable.variant, outcome.tier, took_s)
             elif isinstance(outcome, NearcastError):
                 ranking.failed[position] = outcome
-                self._failed(model, outcome)
+                self._predict.failed(model, outcome)
             else:
                 self._stats.failed(model, 500)
                 raise outcome
@@ -173,6 +182,7 @@ def _body(wanted: Wanted, request: RankRequest, best: list[Ranked]) -> bytes:
         "order": request.order,
         "candidates": ranking.size,
         "duplicates": ranking.duplicates,
+        "over_budget": not wanted.fits,
     }
     parts = [
         b'{"candidate":%b,"score":%b,"tier":"%b","age_s":%d,"prediction":%b}'

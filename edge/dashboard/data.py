@@ -24,7 +24,8 @@ LIVE = "/dashboard/live"
 #: Pages that may listen to one process, and different things that they may listen to.
 MOST_LISTENERS = 64
 MOST_CHANNELS = 8
-_RANGE_S = range(60, 86_401)
+#: Seconds that a document may look back.
+RANGE_S = range(60, 86_401)
 #: A balancer that hears nothing for long hangs up.
 _HEARTBEAT_S = 15.0
 #: After a bucket has ended, until all have written theirs.
@@ -47,10 +48,13 @@ class Wanted:
         Raises:
             InvalidRequest: it is not written like this.
         """
-        fields = dict(parse_qsl(decode_utf8(scope["query_string"]), keep_blank_values=True, max_num_fields=8))
+        try:
+            fields = dict(parse_qsl(decode_utf8(scope["query_string"]), keep_blank_values=True, max_num_fields=8))
+        except ValueError:
+            raise InvalidRequest("more than 8 query parameters; there are range_s and node") from None
         text = fields.get("range_s", "900")
-        if not text.isdecimal() or int(text) not in _RANGE_S:
-            raise InvalidRequest(f"range_s={text!r:.40} must be {_RANGE_S[0]} to {_RANGE_S[-1]} seconds")
+        if not text.isdecimal() or int(text) not in RANGE_S:
+            raise InvalidRequest(f"range_s={text!r:.40} must be {RANGE_S[0]} to {RANGE_S[-1]} seconds")
         return cls(int(text), fields.get("node") or None)
 
 

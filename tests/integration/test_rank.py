@@ -170,6 +170,7 @@ def test_the_answer_says_what_was_ranked(shop: Shop) -> None:
         "order": "ascending",
         "candidates": 4,
         "duplicates": 1,
+        "over_budget": False,
     }
     assert body["unranked"] == []
     assert all(one["age_s"] >= 0 for one in body["ranked"])

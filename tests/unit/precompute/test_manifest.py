@@ -39,6 +39,7 @@ delay = "int64"
 [models.late]
 key = ["flight", "origin", "plane"]
 all_keys = { view = "flight", parts = { flight = "$entity", origin = "origin", plane = "tail" } }
+examples = ["UA1:EWR:N1?share=0.5"]
 [models.late.views]
 flight = "{flight}"
 weather = "{origin}"
@@ -225,6 +226,9 @@ MISTAKES = [
         "models.late.context share",
         "3 is not one of: 1, 2",
     ),
+    ('["UA1:EWR:N1?share=0.5"]', '["UA1:EWR"]', "models.late examples", "expected <flight>:<origin>:<plane>"),
+    ('["UA1:EWR:N1?share=0.5"]', '["UA1:EWR:N1"]', "models.late examples", "'share' (float32) is required"),
+    ('["UA1:EWR:N1?share=0.5"]', '["a:b", "c"]', "models.late examples", "expected <flight>:<origin>:<plane>"),
     ('share = "float32"', 'budget_ms = "float32"', "models.late.context budget_ms", "taken by requests"),
     ('share = "float32"', 'variant = "string"', "models.late.context variant", "taken by requests"),
     (", pick = 1", ", pick = 1, transform = 'log'", "models.late.outputs.late transform", "'softmax'"),

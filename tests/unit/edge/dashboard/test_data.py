@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from edge.dashboard import data
-from edge.dashboard.data import MOST_CHANNELS, MOST_LISTENERS, Events
-from precompute.errors import StoreUnavailable
+from edge.dashboard.data import MOST_CHANNELS, MOST_LISTENERS, Events, Wanted
+from precompute.errors import InvalidRequest, StoreUnavailable
 from tests.waiting import until
 
 NOW_MS = 1_800_000_000_000
@@ -115,6 +115,13 @@ async def test_a_redis_that_is_away_is_said() -> None:
         await until(lambda: _value(any(b"data: {}" in event for event in listener.heard)))
 
     assert b"event: problem\ndata: away\n\n" in listener.heard
+
+
+@pytest.mark.parametrize("query", [b"range_s=59", b"range_s=86401", b"range_s=soon", b"range_s=\xff", b"a&" * 9])
+def test_a_query_that_makes_no_sense_is_refused(query: bytes) -> None:
+    """Out of range, no number, no text, or too much of it."""
+    with pytest.raises(InvalidRequest):
+        Wanted.parse({"query_string": query})
 
 
 async def test_the_end_of_the_process_ends_streams() -> None:

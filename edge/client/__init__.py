@@ -1,0 +1,1 @@
+"""A client for applications: typed answers from an edge, with retries, deadlines and pooled connections."""
