@@ -23,7 +23,8 @@ from edge.api.problems import send_problem
 from edge.api.wire import send_response
 from edge.ask import Answer, Ask
 from edge.held import Held
-from edge.hit import HitDoor, Meaning
+from edge.hit import HitDoor
+from edge.meaning import Meaning
 from edge.serving import Serving
 from edge.short_cut import ShortCycle
 from edge.stats import Stats, Tier

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from email.utils import formatdate
 
 from edge.answer import Ladder
@@ -13,12 +12,12 @@ from edge.api.headers import constant_headers
 from edge.api.predict import PREFIX
 from edge.held import Held
 from edge.latest import Latest
+from edge.meaning import Meaning, Served
 from edge.memory import GONE, MOST_HITS
 from edge.serving import Serving
 from edge.stats import LISTED_S, LISTED_US, Stats, Tier
 from precompute.hot_counter import Tally
 from precompute.keys import entry_prefix
-from precompute.models import Key
 
 _PREFIX = PREFIX.encode()
 _PREFIX_BYTES = len(_PREFIX)
@@ -33,54 +32,6 @@ _TIMING = [b"server-timing: memory;dur=%.3f\r\n" % (us / 1000) for us in range(L
 
 #: Targets whose meaning is remembered: 7 MB, and 0.6 of 3.5 µs a hit.
 _REMEMBERED = 1 << 14
-
-
-@dataclass(frozen=True, slots=True)
-class Served:
-    """What follows from a model's name while nothing else is published.
-
-    Attributes:
-        watch: told of a `Meaning` that is asked for the first time since hot keys were counted last.
-        took_us: hits by whole microseconds.
-    """
-
-    model: str
-    generation: int
-    prefix: str
-    max_age_s: float
-    max_lag_s: float
-    watch: Callable[[Tally], None]
-    variant: str
-    took_us: list[int]
-
-
-@dataclass(slots=True)
-class Meaning:
-    """What a target asks for: the entry's name in memory, and the key.
-
-    Attributes:
-        asked: how often, since hot keys were counted last.
-        held: the entry that it was answered with last.
-        constant: headers of that answer that stay the same while others may keep it for their full time.
-        text: the answer, all but its beginning; its numbers count seconds, and are right until `until_ms`.
-        parsed: for those who have to compute it.
-    """
-
-    served: Served
-    name: str
-    key: str
-    asked: int = 0
-    held: Held | None = None
-    constant: bytes = b""
-    text: bytes = b""
-    until_ms: int = 0
-    parsed: Key | None = None
-
-    def count(self) -> None:
-        """It is asked for."""
-        self.asked += 1
-        if self.asked == 1:
-            self.served.watch(self)
 
 
 class HitDoor:
@@ -99,7 +50,7 @@ class HitDoor:
         self._now_ns = now_ns
         self._clock_s = clock_s
         self._ladder = ladder
-        self._known = ladder.known
+        self._known = ladder.judge.known
         self._serving = serving
         self._stats = stats
         self._watcher = watcher
@@ -170,9 +121,9 @@ class HitDoor:
         if arrived_s >= self._turns_s:
             # What arrived a while ago turns the millisecond too early, never too late.
             self._now_ms, self._turns_s = now_ms, arrived_s + (1_000_000 - rest_ns) / 1e9
-            self._lag_s = self._ladder.lag_seen_s
+            self._lag_s = self._ladder.judge.lag_seen_s
         if now_ms >= meaning.until_ms or meaning.held is not held:
-            _write(meaning, held, now_ms)
+            meaning.write(held, now_ms)
         self._begin_second(now_ms // 1000)
         return True
 
@@ -251,22 +202,3 @@ class HitDoor:
         if second != self._second:
             self._second = second
             self._start = b"%bdate: %b\r\n" % (_START, formatdate(second, usegmt=True).encode())
-
-
-def _write(meaning: Meaning, held: Held, now_ms: int) -> None:
-    """Puts the answer together, all but its beginning."""
-    left_ms, age_ms, max_age_s = (
-        held.fresh_until_ms - now_ms,
-        max(0, now_ms - held.computed_ms),
-        meaning.served.max_age_s,
-    )
-    if meaning.held is not held or left_ms < max_age_s * 1000 + 1000:
-        meaning.held, meaning.constant = held, constant_headers(held, left_ms // 1000)
-    meaning.text = b"cache-status: nearcast-memory; hit; ttl=%d\r\nage: %d\r\n%b%b" % (
-        left_ms // 1000,
-        age_ms // 1000,
-        meaning.constant,
-        held.body,
-    )
-    # Whichever of the two numbers changes first, and not beyond its end.
-    meaning.until_ms = now_ms + min(left_ms % 1000 + 1, 1000 - age_ms % 1000, left_ms)

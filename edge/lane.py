@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from functools import partial
 from typing import Any, TypeVar
 
 from httptools import HttpParserError, HttpParserUpgrade
@@ -24,6 +23,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from edge.api.guard import MAX_HEADER_BYTES, MAX_PATH_BYTES
 from edge.door import NO_DOOR, Door
+from edge.orderly import OrderlyProtocol
 from edge.packets import Packets
 from edge.short_cut import ShortCycle, leads_to_prediction
 
@@ -49,10 +49,6 @@ _MAX_UNFINISHED_BYTES = 4 * MAX_HEADER_BYTES
 _SMALL_BYTES = MAX_PATH_BYTES
 #: Answers to one packet that wait for the next write; so a client that does not read is noticed soon.
 _MAX_UNWRITTEN = 64
-_TOO_LARGE_START = b"HTTP/1.1 431 Request Header Fields Too Large\r\n"
-_TOO_LARGE_END = (
-    b"content-type: text/plain; charset=utf-8\r\ncontent-length: 17\r\nconnection: close\r\n\r\nHeaders too long."
-)
 #: A whole request ends so, one without a body.
 _END = b"\r\n\r\n"
 
@@ -66,7 +62,7 @@ def _unknown(packet: bytes) -> None:
     """Recalls nothing."""
 
 
-class LaneProtocol(HttpToolsProtocol):
+class LaneProtocol(OrderlyProtocol):
     """One connection; `lane_protocol` sets the attributes that are named here.
 
     Attributes:
@@ -74,14 +70,12 @@ class LaneProtocol(HttpToolsProtocol):
         packets: what is remembered of all connections.
         short_cut: answers other GETs of predictions; None if they shall go the plain way.
         fetch: asked before that for plain ones.
-        draining: every answer is the last one of its connection.
     """
 
     door: Door[Any]
     packets: Packets[Any]
     short_cut: ASGIApp | None
     fetch: Fetching
-    draining = False
     #: uvicorn's preparations wait until it is known that they are needed; the parser does not call None.
     on_message_begin = None  # type: ignore[assignment]
 
@@ -92,8 +86,6 @@ class LaneProtocol(HttpToolsProtocol):
         self._fields: list[tuple[bytes, bytes]] = []
         self._plain = self._conditional = False
         self._in_lane = False
-        self._answers: list[bytes] = []
-        self._unfinished_bytes = 0
         self._careful = False
         #: Whether the parser stands between two messages; what came before them may still be being answered.
         self._between = True
@@ -101,9 +93,6 @@ class LaneProtocol(HttpToolsProtocol):
         #: The last target that memory or the replica was asked for.
         self._last = b""
         self._recall: Callable[[bytes], Any] = type(self).packets.recall
-        self._refusal: Callable[[], None] | None = None
-        #: When bytes last came in; `hang_up_idle` looks at it, which spares a timer for each answer.
-        self.seen_s = time.perf_counter()
         if self.draining:
             self.begin_draining()
 
@@ -157,10 +146,6 @@ class LaneProtocol(HttpToolsProtocol):
         packets = type(self).packets
         if packets.is_worth_keeping(packet) and (meaning := self._door.meaning(target)) is not None:
             packets.keep(packet, meaning)
-
-    def _flush(self) -> None:
-        answers, self._answers = self._answers, []
-        self.transport.write(b"".join(answers) if len(answers) > 1 else answers[0])
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Called by the parser."""
@@ -239,57 +224,10 @@ class LaneProtocol(HttpToolsProtocol):
         self._plain = self._conditional = self._in_lane = False
         self._unfinished_bytes = 0
 
-    def send_400_response(self, msg: str) -> None:
-        """What was asked before the bad request is answered first."""
-        self._refuse(partial(super().send_400_response, msg))
-
-    def _send_431_response(self) -> None:
-        head = [b"%b: %b\r\n" % header for header in self.server_state.default_headers]
-        self.transport.write(b"".join((_TOO_LARGE_START, *head, _TOO_LARGE_END)))
-        self.transport.close()
-
-    def _refuse(self, send: Callable[[], None]) -> None:
-        cycle = self.cycle
-        if self._answers:
-            self._flush()
-        if self.is_idle() or (cycle.more_body and not cycle.response_started and not self.pipeline):
-            send()
-        elif cycle.more_body:
-            # The last request is the broken one, and a word of ours would be taken for the answer to one before it.
-            self.transport.close()
-        else:
-            self._refusal = send
-            self._unfinished_bytes = 0
-            self.transport.pause_reading()
-
-    def on_response_complete(self) -> None:
-        """Called by cycles: the next one's turn. uvicorn's own would set a timer, where `sweep_idle` looks anyway."""
-        self.server_state.total_requests += 1
-        if self.transport.is_closing():
-            return
-        self.flow.resume_reading()
-        if self.pipeline:
-            self._start_asgi_task(*self.pipeline.pop())
-        elif self._refusal is not None:
-            # What was read before the refused request has been answered.
-            self._refusal()
-
-    def is_idle(self) -> bool:
-        """Whether nothing is being answered."""
-        return self.cycle is None or self.cycle.response_complete
-
     def begin_draining(self) -> None:
         """From now on every answer is the last one of its connection."""
-        self.draining, self._door, self._recall = True, NO_DOOR, _unknown
-        if not self.is_idle():
-            self.cycle.keep_alive = False
-
-    def hang_up(self) -> None:
-        """Closes an idle connection, at once if its client does not even read."""
-        if self.flow.write_paused:
-            self.transport.abort()
-        else:
-            self.transport.close()
+        super().begin_draining()
+        self._door, self._recall = NO_DOOR, _unknown
 
 
 def _not(cycle: ShortCycle, meaning: object) -> bool:

@@ -10,7 +10,7 @@ import sys
 from textwrap import dedent
 
 from deploy.cli import main
-from edge import answer, app, hit
+from edge import app, hit, judge
 
 _COUNTING = ("served.took_us[us] += 1", "self._stats.ages.observe(max(0, now_ms - held.computed_ms) / 1000)")
 
@@ -31,7 +31,7 @@ def without(function: object, line: str) -> object:
 def stop_counting() -> None:
     """For this process."""
     hit.HitDoor.again = without(hit.HitDoor.again, _COUNTING[0])  # type: ignore[method-assign, assignment]
-    answer.Ladder._is_fresh_now = without(answer.Ladder._is_fresh_now, _COUNTING[1])  # type: ignore[method-assign, assignment]
+    judge.Judge._is_fresh_now = without(judge.Judge._is_fresh_now, _COUNTING[1])  # type: ignore[method-assign, assignment]
     app.Telemetry.start = lambda self: None  # type: ignore[method-assign]
 
 
