@@ -103,7 +103,7 @@ class Held(msgspec.Struct, eq=False, gc=False):
 
     def is_deleted(self, freshness: Freshness) -> bool:
         """Whether a row that it was made from may have been deleted since."""
-        return freshness.is_deleted(self.watch, self.as_of)
+        return freshness.known.has_deletions and freshness.is_deleted(self.watch, self.as_of)
 
     def stale_for_ms(self, freshness: Freshness, now_ms: int) -> int:
         """How long ago it stopped being fresh, 0 if it has not; where that cannot be known, since it was computed."""

@@ -55,9 +55,11 @@ class Judge:
 
     def least_stale(self, candidates: Sequence[Held], window_ms: float) -> Held | None:
         """The one that has been out of date for the shortest time, if within the window; never a deleted one."""
+        if not window_ms or not candidates:
+            return None
         now_ms = self._now_ms()
         fit = [(h.stale_for_ms(self._freshness, now_ms), h) for h in candidates if not h.is_deleted(self._freshness)]
-        if not window_ms or not fit:
+        if not fit:
             return None
         # Only the latest change of an entity is known, so that two versions may seem stale for equally long.
         age_ms, held = min(fit, key=lambda pair: (pair[0], -pair[1].computed_ms))

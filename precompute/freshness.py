@@ -43,14 +43,16 @@ class _Known:
         floors: one for each table.
         moves: counts up with everything that can make a verdict another one.
         raised: what `moves` was when a floor or the history last became another; since then only changes came.
+        has_deletions: whether any table may remember one.
     """
 
-    __slots__ = ("floors", "moves", "raised", "slots")
+    __slots__ = ("floors", "has_deletions", "moves", "raised", "slots")
 
     def __init__(self, tables: int, slots: int) -> None:
         self.slots = array("Q", bytes(8 * slots * tables))
         self.floors = [0] * tables
         self.moves = self.raised = 0
+        self.has_deletions = False
 
     def has_raised(self) -> None:
         """A floor or the history is another one now."""
@@ -132,6 +134,7 @@ class ChangeTable:
     def _bury(self, slot: int, change: int) -> None:
         if self._gone is None:
             self._gone = array("Q", bytes(8 * (self._mask + 1)))
+            self._known.has_deletions = True
         slot -= self._base
         self._gone[slot] = max(self._gone[slot], change)
 
