@@ -11,6 +11,8 @@ NearcastError
    ├─ UnknownModel            no such model in the project
    ├─ UnknownView             no such view in the project
    ├─ UnknownJob              no such job is declared
+   ├─ UnknownExperiment       no such experiment is declared
+   ├─ ExperimentRefused       an experiment that does not go with the others, or with what exists
    ├─ InvalidKey              the key does not have the model's shape
    ├─ InvalidContext          a request-time feature is missing, mistyped or out of range
    ├─ FeatureMissing          a row, field or number that the model cannot do without
@@ -102,6 +104,17 @@ class UnknownJob(PermanentError):
 
     def __init__(self, name: str, known: list[str]) -> None:
         super().__init__(f"no declared job {name!r}; there are: {', '.join(known) or 'none'}")
+
+
+class UnknownExperiment(PermanentError):
+    """Names the experiments that exist."""
+
+    def __init__(self, name: str, known: list[str]) -> None:
+        super().__init__(f"no experiment {name!r}; there are: {', '.join(known) or 'none'}")
+
+
+class ExperimentRefused(PermanentError):
+    """Says what stands in its way."""
 
 
 class InvalidKey(PermanentError):

@@ -8,6 +8,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, field_validator, model_validator
 
+from precompute.context import RESERVED
 from precompute.errors import InvalidContext, InvalidKey
 from precompute.experiments import WHOLE, Arm, Audience, Experiment, Layers, Place, Slice
 from precompute.keys import canonical_part
@@ -19,8 +20,7 @@ MAX_ARMS = 16
 MAX_VALUES = 1000
 #: RFC 9110, 5.6.2.
 _TOKEN = frozenset("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz")
-#: Query parameters that mean something else.
-_TAKEN = ("variant", "budget_ms")
+
 
 _Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,63}$")]
 _Share = Annotated[float, Field(ge=0, le=1_000_000, allow_inf_nan=False)]
@@ -211,7 +211,7 @@ def link_experiment(
     if experiment.unit.kind == "key" and experiment.unit.name:
         _is_part(at, "unit", experiment.unit.name, model, wrong)
     override = experiment.override
-    if override and override.kind == "query" and override.name in {*_TAKEN, *(c.name for c in model.context)}:
+    if override and override.kind == "query" and override.name in {*RESERVED, *(c.name for c in model.context)}:
         wrong(at, "override", f"{override.name!r} means something else to model {model.name!r}; choose another name")
     return experiment
 

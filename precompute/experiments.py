@@ -8,8 +8,11 @@ Experiment Infrastructure: More, Better, Faster Experimentation", KDD 2010).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from bisect import bisect_left, insort
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice, takewhile
+from operator import itemgetter
 from typing import Literal, TypeAlias
 
 import msgspec
@@ -133,15 +136,19 @@ class Layers:
     """Experiments that go together; takes in one after the other."""
 
     def __init__(self) -> None:
-        self._by_layer: dict[str, list[Experiment]] = {}
-        self._by_model: dict[str, list[Experiment]] = {}
+        #: By where their slices begin, so that a thousand of them need not all be looked at for each.
+        self._by_layer: dict[str, list[tuple[float, Experiment]]] = {}
+        self._widest: dict[str, float] = {}
+        #: By model, and then by what all of one model must have in common.
+        self._by_model: dict[str, dict[tuple[str, Place], list[Experiment]]] = {}
 
     def objection(self, new: Experiment) -> tuple[str, str] | None:
         """What speaks against another one: which key of its table, and why."""
-        for other in self._by_model.get(new.model, ()):
-            if (other.layer != new.layer or other.unit != new.unit) and other.meets(new):
+        for common, others in self._by_model.get(new.model, {}).items():
+            other = None if common == (new.layer, new.unit) else next(filter(new.meets, others), None)
+            if other is not None:
                 return _beside(new, other)
-        for other in self._by_layer.get(new.layer, ()):
+        for other in self._near(new):
             if overlaps(other.slice, new.slice) and other.meets(new):
                 free = ", ".join(f"[{a:g}, {b:g}]" for a, b in self.free(new)) or "nothing"
                 return "slice", (
@@ -152,12 +159,21 @@ class Layers:
 
     def add(self, experiment: Experiment) -> None:
         """Takes in one that nothing speaks against."""
-        self._by_layer.setdefault(experiment.layer, []).append(experiment)
-        self._by_model.setdefault(experiment.model, []).append(experiment)
+        layer, (low, high) = experiment.layer, experiment.slice
+        insort(self._by_layer.setdefault(layer, []), (low, experiment), key=itemgetter(0))
+        self._widest[layer] = max(high - low, self._widest.get(layer, 0.0))
+        others = self._by_model.setdefault(experiment.model, {})
+        others.setdefault((layer, experiment.unit), []).append(experiment)
+
+    def _near(self, new: Experiment) -> Iterator[Experiment]:
+        """Those of its layer whose slices begin where they may reach into its own."""
+        others, (low, high) = self._by_layer.get(new.layer, []), new.slice
+        at = bisect_left(others, low - self._widest.get(new.layer, 0.0), key=itemgetter(0))
+        return (other for _, other in takewhile(lambda item: item[0] < high, islice(others, at, None)))
 
     def free(self, new: Experiment) -> list[Slice]:
         """What nobody takes of a layer while an experiment would run."""
-        taken = sorted(other.slice for other in self._by_layer.get(new.layer, ()) if other.meets(new))
+        taken = sorted(other.slice for _, other in self._by_layer.get(new.layer, ()) if other.meets(new))
         gaps, at = list[Slice](), 0.0
         for low, high in [*taken, (1.0, 1.0)]:
             if low > at:

@@ -17,6 +17,9 @@ hex of the UTF-8 byte). `~` needs no percent-encoding in a URL, so a key never h
 | `model:name:rollout`       | string | how far a rollout has come, as JSON; expires                 |
 | `model:blob:sha256`        | string | one ONNX file                                                |
 | `model:log`                | stream | one record per publish and per change of a pointer           |
+| `experiments`              | hash   | experiment -> how it was added or stopped by command, as JSON |
+| `experiment:{name}:exposures` | stream | who was answered by which arm, and how                    |
+| `experiment:{name}:answers` | hash  | arm and tier -> answers, sampled or not                      |
 | `orders:past`              | list   | what was invalidated by hand, by whom and why, newest first  |
 | `orders:refresh`           | list   | hot keys that an edge was told to have recomputed            |
 | `orders:runs`              | list   | declared jobs that an edge was told to have run              |
@@ -210,6 +213,7 @@ HEARTBEAT = "hb"
 JOBS = "jobs:all"
 SCHEDULES = "jobs:schedules"
 PAUSES = "jobs:pauses"
+EXPERIMENTS = "experiments"
 WORKER_TALLIES = "stats:workers"
 ROW_COSTS = "stats:costs"
 AUDIT = "stats:audit"
@@ -295,3 +299,13 @@ def role_key(role: str, name: str) -> str:
 def work_key(hour_ms: int) -> str:
     """What the workers have done in one hour."""
     return f"stats:work:{hour_ms}"
+
+
+def exposures_key(experiment: str) -> str:
+    """Who was answered by which arm of an experiment."""
+    return f"experiment:{{{experiment}}}:exposures"
+
+
+def answers_key(experiment: str) -> str:
+    """How often each arm of an experiment has answered from each tier."""
+    return f"experiment:{{{experiment}}}:answers"

@@ -64,6 +64,10 @@ class Settings(BaseSettings):
     max_waiting_keys: _Count = 4096
     #: Entries that may wait to be written back to the primary; more are dropped and counted.
     max_write_backs: _Count = 4096
+    #: Answers of experiments that may wait to be recorded; more are dropped and counted.
+    max_exposures: _Count = 20_000
+    #: Records that stay of each experiment, about 100 bytes each; the oldest make room.
+    exposures_kept: _Count = 200_000
     #: Hottest keys that an edge fetches before it says it is ready.
     warm_keys: Annotated[int, Field(ge=0)] = 10_000
 

@@ -43,6 +43,12 @@ class SweepResult:
         if len(self.failures) < NAMED_FAILURES:
             self.failures.append((key, reason))
 
+    def add(self, other: SweepResult) -> None:
+        """The same keys with another version, or other keys."""
+        self.written += other.written
+        self.failed += other.failed
+        self.failures += other.failures[: NAMED_FAILURES - len(self.failures)]
+
 
 def sweep(store: Store, predictor: Predictor, keys: Sequence[Key], now_ms: Callable[[], int]) -> SweepResult:
     """Computes and stores predictions; rows are read from the same server that entries are written to.

@@ -18,6 +18,7 @@ from deploy.cli import (
     check,
     dashboard,
     dead,
+    experiment,
     features,
     get,
     hot,
@@ -104,6 +105,7 @@ app.add_typer(features.group, name="features")
 app.add_typer(model.group, name="model")
 app.add_typer(jobs.group, name="jobs")
 app.add_typer(dead.group, name="dead")
+app.add_typer(experiment.group, name="experiment")
 hot.register(app)
 invalidate.register(app)
 audit.register(app)

@@ -17,6 +17,9 @@ WANTED = {
     errors.UnknownModel: 404,
     errors.UnknownView: 422,
     errors.UnknownJob: 404,
+    # Edges never look one up by its name.
+    errors.UnknownExperiment: 422,
+    errors.ExperimentRefused: 422,
     errors.InvalidKey: 404,
     errors.InvalidContext: 400,
     errors.FeatureMissing: 422,
@@ -45,6 +48,7 @@ def made(kind: type[Exception]) -> Exception:
         "UnknownModel": ("m", ["a"]),
         "UnknownView": ("v", ["a"]),
         "UnknownJob": ("j", ["a"]),
+        "UnknownExperiment": ("e", ["a"]),
         "FeatureMissing": ("view", "entity"),
     }
     more = {"FeatureUnfit": ("x", 1, "int32"), "ManifestError": ([],)}
