@@ -17,6 +17,8 @@ from edge.census import census, lags
 from edge.damaged import Damaged
 from edge.dashboard.board import Board
 from edge.doors import doors, predict_door
+from edge.experiments import Experiments
+from edge.exposures import Exposures
 from edge.fetch import Fetch
 from edge.follower import BLOCK_MS, Follower
 from edge.held import Held
@@ -83,11 +85,13 @@ class Edge:
         # Model files are large: whatever stood behind one would have to wait for it.
         self._files = Link(settings.read_url, timeout_s=max(timeout_s, FILE_TIMEOUT_S), name="nearcast-edge-load")
         self.serving = Serving(project, self.replica, Replica(self._files), self._switched)
+        self.exposures = Exposures(self.writes, max_waiting=settings.max_exposures, kept=settings.exposures_kept)
+        self.experiments = Experiments(self.replica, self.serving, self.exposures, now_ms)
         self.view_times = ViewTimes(project.views.values())
         self.follower = Follower(
             self._logs,
             [*project.views, ORDERS],
-            self.serving.look,
+            self._news,
             watch=self.reads,
             on_records=self.view_times.read,
         )
@@ -141,8 +145,11 @@ class Edge:
         self._opening = asyncio.create_task(self.writes.open_eventually())
         self.follower.start()
         await self.measured.load()
+        # First of all: versions that they need are loaded with the others.
+        await self.experiments.refresh()
         await self.serving.refresh()
         self.serving.start()
+        self.experiments.start()
         await self.follower.caught_up()
         servables = self.serving.servables()
         loaded = await self.warmth.load(servables)
@@ -152,6 +159,11 @@ class Edge:
             self.telemetry.start()
         self.ready = True
         log.info("ready: %d model version(s), %d entries in memory", len(servables), loaded)
+
+    def _news(self) -> None:
+        """The registry has changed."""
+        self.serving.look()
+        self.experiments.look()
 
     def _switched(self, servable: Servable) -> None:
         self.warmth.begin(servable)
@@ -167,9 +179,11 @@ class Edge:
         await self.probes.stop()
         await self.live.close()
         self.write_back.send()
+        self.exposures.send()
         await self.hot.stop()
         await self.measured.stop()
         await self.telemetry.stop()
+        await self.experiments.stop()
         await self.serving.stop()
         await self.warmth.stop()
         await self.follower.stop()

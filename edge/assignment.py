@@ -19,7 +19,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
+from math import log as _log
 
 import msgspec
 from xxhash import xxh3_64_intdigest
@@ -33,43 +33,53 @@ Headers = Sequence[tuple[bytes, bytes]]
 #: Longer values of a header name no unit; nobody is to fill streams with them.
 MAX_UNIT_BYTES = 512
 _SPAN = 2.0**64
+_LOG_SPAN = math.log(_SPAN)
 #: Arms that an error names.
 _NAMED = 8
 
 
-class Assigned(NamedTuple):
-    """What was decided for one request."""
+class Assigned(msgspec.Struct, frozen=True, gc=False):
+    """What was decided for one request.
+
+    Attributes:
+        plan: `Experiment.fingerprint`.
+        is_override: whether the request asked for this arm.
+    """
 
     experiment: Experiment
     arm: Arm
     unit: str
+    plan: str
     is_override: bool = False
 
 
 class Share(msgspec.Struct, frozen=True):
-    """One arm, ready to draw."""
+    """One arm, ready to draw; `mean_wait` is the reciprocal of its share."""
 
     arm: Arm
     prefix: bytes
-    weight: float
+    mean_wait: float
 
 
 def share_out(experiment: Experiment) -> tuple[Share, ...]:
     """The arms of an experiment, ready for `choose`; one with no share gets nobody."""
     salt = experiment.salt.encode()
     return tuple(
-        Share(arm, b"arm\0%b\0%b\0" % (salt, arm.name.encode()), arm.share) for arm in experiment.arms if arm.share > 0
+        Share(arm, b"arm\0%b\0%b\0" % (salt, arm.name.encode()), 1.0 / arm.share)
+        for arm in experiment.arms
+        if arm.share > 0
     )
 
 
 def choose(shares: Sequence[Share], unit: bytes) -> Arm:
     """The arm of a unit."""
-    best, least = shares[0].arm, math.inf
+    best, least = shares[0], math.inf
     for share in shares:
-        wait = -math.log((xxh3_64_intdigest(share.prefix + unit) + 0.5) / _SPAN) / share.weight
+        # Minus the logarithm of a number between 0 and 1.
+        wait = (_LOG_SPAN - _log(xxh3_64_intdigest(share.prefix + unit) + 0.5)) * share.mean_wait
         if wait < least:
-            best, least = share.arm, wait
-    return best
+            best, least = share, wait
+    return best.arm
 
 
 def place_in(layer: str, unit: bytes) -> float:
@@ -94,7 +104,9 @@ class _Slot(msgspec.Struct, frozen=True):
 
     high: float
     experiment: Experiment
+    plan: str
     shares: tuple[Share, ...]
+    is_open: bool
     key: tuple[tuple[int, frozenset[str]], ...]
     header: tuple[tuple[bytes, frozenset[str]], ...]
     context: tuple[tuple[int, frozenset[object]], ...]
@@ -107,7 +119,7 @@ class _Slot(msgspec.Struct, frozen=True):
         for name, texts in self.header:
             if _header(headers, name) not in texts:
                 return False
-        return all(key.context[at] in values for at, values in self.context)
+        return not self.context or all(key.context[at] in values for at, values in self.context)
 
 
 class ModelExperiments:
@@ -128,6 +140,7 @@ class ModelExperiments:
         unit = self._slots[0].experiment.unit
         self._part = model.key.index(unit.name) if unit.kind == "key" and unit.name else None
         self._header = unit.name.encode() if unit.kind == "header" else None
+        self._plans = {slot.experiment.name: slot.plan for slot in self._slots}
         self._override_headers, self._override_queries = _overrides([slot.experiment for slot in self._slots])
         headers = {name.decode() for slot in self._slots for name, _ in slot.header}
         headers |= {name.decode() for name in self._override_headers}
@@ -148,11 +161,13 @@ class ModelExperiments:
         Raises:
             InvalidRequest: it names an arm that there is not.
         """
-        unit = self._unit(key, headers)
+        unit = self._unit(key, headers) if self._part is None else key.parts[self._part]
         if self._override_headers or (query and self._override_queries):
             named = self._named(headers, query)
             if named is not None:
-                return Assigned(*named, unit or key.text.partition("?")[0], is_override=True)
+                experiment, arm = named
+                plan = self._plans[experiment.name]
+                return Assigned(experiment, arm, unit or key.text.partition("?")[0], plan, is_override=True)
         if not unit:
             return None
         raw = unit.encode()
@@ -160,14 +175,14 @@ class ModelExperiments:
         if at < 0:
             return None
         slot = self._slots[at]
-        if place >= slot.high or not slot.admits(key, headers):
+        if place >= slot.high or not (slot.is_open or slot.admits(key, headers)):
             return None
-        return Assigned(slot.experiment, choose(slot.shares, raw), unit)
+        return Assigned(slot.experiment, choose(slot.shares, raw), unit, slot.plan)
 
     def _unit(self, key: Key, headers: Headers) -> str:
         if self._header is not None:
             return _header(headers, self._header)
-        return key.text.partition("?")[0] if self._part is None else key.parts[self._part]
+        return key.text.partition("?")[0]
 
     def _named(self, headers: Headers, query: Mapping[str, str]) -> tuple[Experiment, Arm] | None:
         """The experiment and the arm that a request asks for by name."""
@@ -200,7 +215,9 @@ def _slot(model: Model, experiment: Experiment) -> _Slot:
     return _Slot(
         experiment.slice[1],
         experiment,
+        experiment.fingerprint(),
         share_out(experiment),
+        audience.is_everybody,
         tuple((model.key.index(part), values) for part, values in audience.key.items()),
         tuple((name.encode(), values) for name, values in audience.header.items()),
         tuple((fields.index(name), frozenset(values)) for name, values in audience.context.items()),

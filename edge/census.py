@@ -55,6 +55,9 @@ def _counters(edge: Edge) -> dict[str, int]:
         "write_backs_dropped": back.dropped,
         "write_backs_refused": back.refused,
         "hot_windows_dropped": edge.hot.dropped,
+        "exposures": edge.exposures.written,
+        "exposures_dropped": edge.exposures.dropped,
+        "experiments_unready": edge.experiments.unready,
         "telemetry_buckets": edge.telemetry.written,
         "telemetry_buckets_dropped": edge.telemetry.dropped,
         "routing_probes": edge.probes.begun,
@@ -92,6 +95,8 @@ def _peaks(edge: Edge) -> dict[str, float]:
     return {
         **lags(edge),
         "resident_memory_max_bytes": limit_bytes(),
+        "experiments_running": edge.experiments.running,
+        "experiments_broken": len(edge.experiments.broken),
         "models_loaded": len(edge.serving.servables()),
         "model_failures": len(edge.serving.failures),
     }

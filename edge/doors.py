@@ -40,7 +40,7 @@ def doors(edge: Edge, now_ms: Callable[[], int]) -> list[Route]:
 
 def predict_door(edge: Edge) -> Predict:
     """The one of predictions, to which there is a short cut as well."""
-    return Predict(edge.ladder, edge.serving, edge.stats, edge.settings, edge.hot.count, edge.auto)
+    return Predict(edge.ladder, edge.serving, edge.stats, edge.settings, edge.hot.count, edge.auto, edge.experiments)
 
 
 def rank_door(edge: Edge, predict: Predict) -> Rank:

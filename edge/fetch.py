@@ -101,6 +101,9 @@ class Fetch:
         return True
 
     def _asked(self, meaning: Meaning) -> tuple[Predictor, Key] | None:
+        if meaning.served.generation != self._serving.generation:
+            # What a packet meant before it does no more: not all requests of the model have the same answer now.
+            return None
         try:
             predictor = self._serving.predictor(meaning.served.model)
             if meaning.parsed is None:

@@ -57,6 +57,9 @@ COUNTERS = {
     "write_backs_dropped": "Live results not written: no room or no primary.",
     "write_backs_refused": "Live results that the primary refused.",
     "hot_windows_dropped": "Windows of key counts that found no primary.",
+    "exposures": "Answers of experiments recorded in the primary, or counted there.",
+    "exposures_dropped": "Such answers neither recorded nor counted: no room or no primary.",
+    "experiments_unready": "Requests of experiments with an arm that had no version loaded; they got the default.",
     "telemetry_buckets": "Buckets of these numbers written to the primary, for dashboards.",
     "telemetry_buckets_dropped": "Such buckets not written: no primary, or too large.",
     "routing_probes": "Variants computed once more in the background, to measure them.",
@@ -83,6 +86,8 @@ PEAKS = {
     "resident_memory_max_bytes": "Limit that their container sets; 0 is none.",
     "replica_lag_seconds": "How far behind the primary this node may be.",
     "follower_lag_seconds": "How long ago the update logs had been read to their end.",
+    "experiments_running": "Experiments that run.",
+    "experiments_broken": "Experiments that go neither with the project nor with the others.",
     "models_loaded": "Versions loaded.",
     "model_failures": "Versions that could not be loaded.",
 }

@@ -62,6 +62,9 @@ class Serving:
         self._task: asyncio.Task[None] | None = None
         #: Why a version could not be loaded, by model and version.
         self.failures: dict[Loadable, str] = {}
+        #: Models whose requests take part in experiments, and versions that those need.
+        self._experimented: frozenset[str] = frozenset()
+        self._pinned: frozenset[Loadable] = frozenset()
         #: Counts up whenever another version serves, for those who keep what follows from it.
         self.generation = 0
 
@@ -87,7 +90,7 @@ class Serving:
     def default_version(self, model: str) -> int | None:
         """The version that answers requests which name no variant; None if there is none, or it is chosen anew."""
         declared = self.project.models.get(model)
-        if declared is None or declared.is_routed:
+        if declared is None or declared.is_routed or model in self._experimented:
             return None
         found = self._predictors.get((model, declared.default_variant))
         return found.servable.version if found else None
@@ -97,6 +100,20 @@ class Serving:
         declared = self.project.model(model)
         found = [self._predictors.get((model, variant)) for variant in declared.variants]
         return [predictor for predictor in found if predictor is not None]
+
+    def arm(self, model: str, variant: str | None, version: int | None) -> Predictor | None:
+        """The predictor of an arm: of a variant, or else of a version that `experiment_on` has named; None if there is
+        none yet."""
+        return self._predictors.get((model, variant)) if variant else self._loaded.get((model, version or 0))
+
+    def experiment_on(self, models: frozenset[str], versions: frozenset[Loadable]) -> None:
+        """From now on requests of these models are answered by different versions, these among them."""
+        if models != self._experimented:
+            self._experimented = models
+            self.generation += 1
+        if versions != self._pinned:
+            self._pinned = versions
+            self.look()
 
     def servables(self) -> Sequence[Servable]:
         """Everything that answers."""
@@ -152,6 +169,7 @@ class Serving:
             for variant, version in pointers.active.items()
             if (task := self._serve(model, variant, version)) is not None
         ]
+        urgent += [self._begin(*pinned, urgent=True) for pinned in self._pinned - self._loaded.keys()]
         wanted = {(model, variant) for model, pointers in found.items() for variant in pointers.active}
         for gone in self._predictors.keys() - wanted:
             del self._predictors[gone]
@@ -193,6 +211,7 @@ class Serving:
         numbers = {model: pointers.latest() for model, pointers in found.items() if pointers.last}
         replies = await self._replica.run([("HMGET", versions_key(m), *latest) for m, latest in numbers.items()])
         keep = {(model, version) for model, pointers in found.items() for version in pointers.active.values()}
+        keep |= self._pinned
         for model, reply in zip(numbers, replies, strict=True):
             records = [msgspec.json.decode(text, type=Version) for text in checked(reply) if text is not None]
             for version in standby(found[model], records):

@@ -12,15 +12,18 @@ import orjson
 from starlette.types import Receive, Scope, Send
 
 from edge.answer import Ladder
+from edge.api.arms import experiment_headers, experiment_member, query_of, split_query
 from edge.api.asked_key import AskedKey, Context, read_key, shown
 from edge.api.asked_one import PREFIX, One, parse_one
+from edge.api.conditions import matches, wants_revalidation
 from edge.api.headers import answer_headers, route_headers
 from edge.api.problems import problem, send_problem, status_of
 from edge.api.wire import JSON, Header, header, path_segments, read_body, send_response
 from edge.ask import Answer, Ask
 from edge.auto import MOST_MS, Auto, Wanted
+from edge.experiments import Experiments
 from edge.serving import Serving
-from edge.stats import Stats, Tier
+from edge.stats import Stats
 from precompute.errors import InvalidRequest, NearcastError, Overloaded
 from precompute.models import AUTO, Key, Model
 from precompute.predictor import Predictor
@@ -30,6 +33,10 @@ log = logging.getLogger(__name__)
 
 #: `PREFIX` for those who lead here.
 __all__ = ["PREFIX", "ManyRequest", "Predict"]
+
+
+#: What answers a key, and with which predictor; and what else is said of the answer.
+Answers = Callable[[Key], Awaitable[tuple[Answer, Predictor, bytes]]]
 
 
 class ManyRequest(msgspec.Struct, forbid_unknown_fields=True):
@@ -52,8 +59,10 @@ class Predict:
         settings: Settings,
         count: Callable[[str, str], None],
         auto: Auto,
+        experiments: Experiments,
     ) -> None:
         self._auto = auto
+        self._experiments = experiments
         self._ladder = ladder
         self._serving = serving
         self._stats = stats
@@ -89,12 +98,16 @@ class Predict:
 
     async def _one(self, scope: Scope, send: Send, wanted: One, began: float, *, head: bool) -> None:
         model = self._serving.project.model(wanted.model)
-        if is_routed(model, wanted.variant):
-            await self._routed(scope, send, model, wanted, began, head=head)
+        context, query = split_query(wanted.context, self._experiments.parameters(model.name))
+        key = model.parse_key(wanted.key, context)
+        dealt = None
+        if wanted.variant is None:
+            dealt = self._experiments.deal(model.name, key, scope["headers"], query)
+        if dealt is None and is_routed(model, wanted.variant):
+            await self._routed(scope, send, model, key, wanted, began, head=head)
             return
-        predictor = self._serving.predictor(wanted.model, wanted.variant)
-        key = predictor.servable.model.parse_key(wanted.key, wanted.context)
-        ask = Ask(predictor, key, self._deadline(wanted.budget_ms), _wants_revalidation(scope))
+        predictor = dealt.predictor if dealt else self._serving.predictor(wanted.model, wanted.variant)
+        ask = Ask(predictor, key, self._deadline(wanted.budget_ms), wants_revalidation(scope))
         answer = await self._ladder.answer(ask)
         self._count(wanted.model, key.text)
         took_s = time.monotonic() - began
@@ -102,24 +115,32 @@ class Predict:
         self._stats.answered(wanted.model, variant, answer.tier, took_s)
         if wanted.variant is not None:
             self._auto.measure(predictor, answer.tier, took_s)
-        await self._give(scope, send, wanted.model, answer, answer_headers(answer, took_s), head=head)
+        headers = answer_headers(answer, took_s)
+        if wanted.variant is None:
+            headers += experiment_headers(dealt.assigned if dealt else None, self._experiments.vary(model.name))
+        if dealt is not None:
+            self._experiments.answered(dealt, key, answer.tier, took_s)
+        await self._give(scope, send, wanted.model, answer, headers, head=head)
 
-    async def _routed(self, scope: Scope, send: Send, model: Model, wanted: One, began: float, *, head: bool) -> None:
+    async def _routed(
+        self, scope: Scope, send: Send, model: Model, key: Key, wanted: One, began: float, *, head: bool
+    ) -> None:
         """As `_one`, with whichever variant suits."""
-        key = model.parse_key(wanted.key, wanted.context)
         budget_ms, named = self.budget_ms(wanted.budget_ms), self.named(scope)
-        found = await self._auto.answer(Wanted(model, key, budget_ms, began, named, _wants_revalidation(scope)))
+        found = await self._auto.answer(Wanted(model, key, budget_ms, began, named, wants_revalidation(scope)))
         self._count(model.name, key.text)
         took_s = time.monotonic() - began
         answer = found.answer
         self._stats.answered(model.name, found.predictor.servable.variant, answer.tier, took_s)
         headers = [*answer_headers(answer, took_s), *route_headers(found.choice, self._auto.header)]
+        if wanted.variant is None:
+            headers += experiment_headers(None, self._experiments.vary(model.name))
         await self._give(scope, send, model.name, answer, headers, head=head)
 
     async def _give(
         self, scope: Scope, send: Send, model: str, answer: Answer, headers: list[Header], *, head: bool
     ) -> None:
-        if _matches(scope, answer):
+        if matches(scope, answer):
             self._stats.was_not_modified(model)
             await send({"type": "http.response.start", "status": 304, "headers": headers[1:]})
             await send({"type": "http.response.body", "body": b""})
@@ -132,6 +153,8 @@ class Predict:
         request = self._decode(await read_body(scope, receive, self._settings.max_body_bytes))
         model = self._serving.project.model(segments[0])
         answers = self._answers(scope, model, request, began)
+        if request.variant is None:
+            answers = self._in_experiments(scope, model, request, began, answers)
 
         async def one(asked: str | AskedKey) -> bytes:
             try:
@@ -157,9 +180,7 @@ class Predict:
         headers = [(b"content-type", JSON), (b"cache-control", b"no-store")]
         await send_response(send, 200, headers, head + b",".join(parts) + b"]}")
 
-    def _answers(
-        self, scope: Scope, model: Model, request: ManyRequest, began: float
-    ) -> Callable[[Key], Awaitable[tuple[Answer, Predictor, bytes]]]:
+    def _answers(self, scope: Scope, model: Model, request: ManyRequest, began: float) -> Answers:
         """What answers each key of a request, and what else it says of the answer."""
         budget_ms, named = self.budget_ms(request.budget_ms), self.named(scope)
         if is_routed(model, request.variant):
@@ -177,6 +198,23 @@ class Predict:
             return await self._ladder.answer(Ask(predictor, key, deadline)), predictor, b""
 
         return fixed
+
+    def _in_experiments(
+        self, scope: Scope, model: Model, request: ManyRequest, began: float, otherwise: Answers
+    ) -> Answers:
+        """What answers keys that take part in an experiment; the others go on as before."""
+        query = query_of(scope, self._experiments.parameters(model.name))
+        deadline = self._deadline(request.budget_ms)
+
+        async def arms(key: Key) -> tuple[Answer, Predictor, bytes]:
+            dealt = self._experiments.deal(model.name, key, scope["headers"], query)
+            if dealt is None:
+                return await otherwise(key)
+            answer = await self._ladder.answer(Ask(dealt.predictor, key, deadline))
+            self._experiments.answered(dealt, key, answer.tier, time.monotonic() - began)
+            return answer, dealt.predictor, experiment_member(dealt.assigned)
+
+        return arms
 
     def named(self, scope: Scope) -> str | None:
         """Who asks, as the request says it."""
@@ -208,22 +246,6 @@ class Predict:
 def is_routed(model: Model, variant: str | None) -> bool:
     """Whether a request that names this variant, or none, gets the one that suits."""
     return variant == AUTO or (variant is None and model.is_routed)
-
-
-def _wants_revalidation(scope: Scope) -> bool:
-    return b"no-cache" in (header(scope, b"cache-control") or b"")
-
-
-def _matches(scope: Scope, answer: Answer) -> bool:
-    """Whether the client already has exactly this (RFC 9110: weak comparison)."""
-    if answer.held is None or answer.tier is Tier.STALE:
-        return False
-    given = header(scope, b"if-none-match")
-    if given is None:
-        return False
-    return given.strip() == b"*" or any(
-        tag.strip().removeprefix(b"W/") == answer.held.etag for tag in given.split(b",")
-    )
 
 
 def _problem_of(key: object, error: NearcastError) -> bytes:

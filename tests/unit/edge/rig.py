@@ -135,6 +135,19 @@ class FakeReplica:
         raise AssertionError(f"not expected: {command}")
 
 
+class NoExperiments:
+    """Nobody takes part in anything."""
+
+    def parameters(self, _: str) -> frozenset[str]:
+        return frozenset()
+
+    def vary(self, _: str) -> tuple[str, ...]:
+        return ()
+
+    def deal(self, *_: object) -> None:
+        return None
+
+
 class FakeWriteBack:
     """Remembers what it was offered."""
 

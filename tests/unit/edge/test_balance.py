@@ -16,7 +16,7 @@ from edge.stats import Tier
 from precompute.series import Tally
 from precompute.settings import Settings
 from precompute.snapshot import Snapshot
-from tests.unit.edge.rig import Rig
+from tests.unit.edge.rig import NoExperiments, Rig
 
 GET, MANY = "GET", "POST"
 #: Present, present, without a row, no key at all, one that the model fails with.
@@ -56,6 +56,7 @@ class Client:
             Settings(),
             lambda model, key: None,
             Mock(),
+            NoExperiments(),  # type: ignore[arg-type]
         )
         self.asked = self.not_modified = 0
         self._changes = 0

@@ -97,7 +97,7 @@ class Door:
             {"score": self.counter.watch}.__getitem__,
             lambda: rig.now_ms * 1_000_000,
         )
-        predict = Predict(rig.ladder, serving, rig.stats, Mock(Settings), Mock(), Mock())  # type: ignore[arg-type]
+        predict = Predict(rig.ladder, serving, rig.stats, Mock(Settings), Mock(), Mock(), Mock())  # type: ignore[arg-type]
         self.fetch = Fetch(hits, rig.ladder, serving, rig.stats, predict, budget_ms)  # type: ignore[arg-type]
         self.protocol = lane_protocol(hits, others, self.fetch.begin)
         self.config = uvicorn.Config(
