@@ -38,6 +38,12 @@ def left_s(pttl_ms: int, policy: Policy) -> float | None:
     return pttl_ms / 1000 - (policy.keep_s - policy.ttl_s) if pttl_ms >= 0 else float("inf")
 
 
+def shortest(lives: Sequence[float | None]) -> float | None:
+    """What is left of a key's entries of several versions, as far as they are all there."""
+    known = [life_s for life_s in lives if life_s is not None]
+    return min(known) if len(known) == len(lives) else None
+
+
 @dataclass(slots=True)
 class _Watched:
     look_s: float
@@ -45,7 +51,7 @@ class _Watched:
 
 
 class Watchlist:
-    """The hot keys of one version of one model."""
+    """The hot keys of one model, as computed with some of its versions."""
 
     def __init__(self, policy: Policy, look_every_s: float) -> None:
         self._policy = policy

@@ -10,8 +10,10 @@ for the oldest one that something still waits for.
 from __future__ import annotations
 
 import heapq
+from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import accumulate
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,11 +22,13 @@ class HotKey:
 
     Attributes:
         worth: what computing it earns, compared with others.
+        rows: what computing it takes: one for each version that is kept warm.
     """
 
     model: str
     text: str
     worth: float
+    rows: int = 1
 
 
 class PendingRefreshes:
@@ -59,10 +63,11 @@ class PendingRefreshes:
         return None if self._due_s is None else max(0.0, self._due_s - now_s)
 
     def chosen(self, room: int) -> dict[str, list[str]]:
-        """At most `room` keys by model, the worthiest; they wait until they are `queued`."""
+        """Keys of at most `room` rows by model, the worthiest; they wait until they are `queued`."""
         keys = [key for key, _ in self._waiting.values()]
-        if room < len(keys):
+        if room < sum(key.rows for key in keys):
             keys = heapq.nlargest(room, keys, key=lambda key: key.worth)
+            keys = keys[: bisect_right(list(accumulate(key.rows for key in keys)), room)]
         by_model: dict[str, list[str]] = {}
         for key in keys:
             by_model.setdefault(key.model, []).append(key.text)

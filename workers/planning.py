@@ -17,6 +17,7 @@ from workers.pending import HotKey
 from workers.refresh_plan import HotScores, RefreshPlanner
 from workers.row_costs import RowCosts
 from workers.shares import Share
+from workers.warm_versions import WarmVersions
 
 
 class Planning:
@@ -29,6 +30,8 @@ class Planning:
         self._changes = ChangeRates(settings.hot_half_life_s, now_s)
         self._planner = RefreshPlanner(settings.hot_half_life_s, self._changes)
         self._costs = RowCosts()
+        self._warm = WarmVersions(store, project)
+        self._versions: dict[str, int] = {}
         self._dependents = Dependents()
         self._share = Share()
         self._seen = 0
@@ -40,6 +43,10 @@ class Planning:
             self._changes.note(change, now_s)
         self._seen += len(changes)
         return self._dependents.of(changes)
+
+    def rows_of(self, model: str) -> int:
+        """What computing one key of a model takes: a row for each version that is kept warm."""
+        return self._versions.get(model, 1)
 
     def replan(self, rows_per_s: float, merged: int, now_s: float) -> None:
         """Decides anew what is worth refreshing.
@@ -58,7 +65,8 @@ class Planning:
             rated, state = hotkeys.snapshot(self._store, name, self._hot_keys)
             hot[name] = HotScores(rated, state.merged_ms)
         row_s = {name: self._costs.row_s(name) for name in hot}
-        plans = self._planner.plan(self._models, hot, row_s, rows_per_s, now_s)
+        self._versions = {name: max(1, len(self._warm.of(name))) for name in hot}
+        plans = self._planner.plan(self._models, hot, row_s, rows_per_s, now_s, self._versions)
         pushed = [key for plan in plans.values() for key in plan.pushed.values()]
         self._dependents.rebuild(pushed, self._planner.entities)
         at_ms = time.time_ns() // 1_000_000

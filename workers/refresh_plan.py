@@ -39,7 +39,7 @@ class ModelPlan:
     @property
     def rows_per_s(self) -> float:
         """What refreshing will take."""
-        return sum(c.changes_per_s for c in self.candidates if c.key in self.pushed)
+        return sum(c.changes_per_s * self.pushed[c.key].rows for c in self.candidates if c.key in self.pushed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,16 +67,22 @@ class RefreshPlanner:
         row_s: Mapping[str, float],
         rows_per_s: float,
         now_s: float,
+        versions: Mapping[str, int] | None = None,
     ) -> dict[str, ModelPlan]:
         """What to refresh from now on.
 
         Args:
             row_s: measured seconds for a row.
             rows_per_s: what all models together may take.
+            versions: with how many versions each key of a model is computed; with one where nothing is said.
         """
-        plans = {name: self._of(models[name], scores, row_s.get(name, 0.0), now_s) for name, scores in hot.items()}
+        copies = versions or {}
+        plans = {
+            name: self._of(models[name], scores, row_s.get(name, 0.0), copies.get(name, 1), now_s)
+            for name, scores in hot.items()
+        }
         offers = [
-            (key.worth, candidate.changes_per_s)
+            (key.worth, candidate.changes_per_s * key.rows)
             for plan in plans.values()
             for candidate in plan.candidates
             if (key := plan.pushed.get(candidate.key)) is not None
@@ -84,7 +90,7 @@ class RefreshPlanner:
         least = affordable(offers, rows_per_s)
         return {name: _cut(plan, least) for name, plan in plans.items()}
 
-    def _of(self, model: Model, scores: HotScores, row_s: float, now_s: float) -> ModelPlan:
+    def _of(self, model: Model, scores: HotScores, row_s: float, rows: int, now_s: float) -> ModelPlan:
         refresh = model.policy.refresh
         if refresh == "never":
             return ModelPlan((), {}, math.inf, row_s)
@@ -96,10 +102,12 @@ class RefreshPlanner:
             for text, entities in self.entities.look(model, (text for text, _ in scores.rated)).items()
         ]
         if refresh == "always":
-            every = {c.key: HotKey(model.name, c.key, _FIRST + c.requests_per_s) for c in candidates}
+            every = {c.key: HotKey(model.name, c.key, _FIRST + c.requests_per_s, rows) for c in candidates}
             return ModelPlan(candidates, every, 0.0, row_s)
-        choice = choose(candidates, self._rule, row_s)
-        pushed = {c.key: HotKey(model.name, c.key, worth(c, self._rule, row_s)) for c in choice.pushed}
+        # A request finds one of the rows that a key takes; the others are for units of other arms.
+        key_s = row_s * rows
+        choice = choose(candidates, self._rule, key_s)
+        pushed = {c.key: HotKey(model.name, c.key, worth(c, self._rule, key_s), rows) for c in choice.pushed}
         return ModelPlan(candidates, pushed, choice.least, row_s)
 
 

@@ -144,7 +144,8 @@ class Refresher:
                 part = keys[at : at + REFRESH_KEYS]
                 numbers = [self._pending.number(model, text) for text in part]
                 since = {number: self._receipts.since_ms(number) for number in set(numbers)}
-                self._sender.send(model, part, [since[number] for number in numbers])
+                rows = self._planning.rows_of(model)
+                self._sender.send(model, part, [since[number] for number in numbers], rows=rows)
                 self._pending.queued(model, part)
                 self.counts.queued += len(part)
         self._pending.put_off(now_s)

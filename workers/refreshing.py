@@ -1,4 +1,4 @@
-"""Recomputes keys with what their model serves now."""
+"""Recomputes keys with what their model serves now, to everybody or to the units of an experiment."""
 
 from __future__ import annotations
 
@@ -75,9 +75,10 @@ def _durations(delays_s: Mapping[float, int]) -> Durations:
 
 
 def _refreshed(place: Workplace, model: str, keys: list[str]) -> SweepResult:
-    predictor = place.active(model)
+    predictors = place.warm(model)
     # Loading a model is not what a row costs.
-    began_s = time.perf_counter()
-    result = compute(place, predictor, keys, now_ms)
+    began_s, result = time.perf_counter(), SweepResult()
+    for predictor in predictors:
+        result.add(compute(place, predictor, keys, now_ms))
     row_costs.add(place.store, model, result.written, time.perf_counter() - began_s)
     return result

@@ -13,15 +13,15 @@ from precompute.job_record import Progress
 from precompute.keys import entry_key
 from precompute.manifest import Project
 from precompute.models import Model
-from precompute.registry import Registry
 from precompute.settings import Settings
 from precompute.store import Store, checked
 from precompute.updates import parse_epoch
 from workers.chunks import now_ms
-from workers.expiry import Watchlist, left_s
+from workers.expiry import Watchlist, left_s, shortest
 from workers.jobs import Jobs
 from workers.refresh_sender import RefreshSender
 from workers.stalls import StallWatch
+from workers.warm_versions import WarmVersions
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +29,8 @@ log = logging.getLogger(__name__)
 _SLICE = 500
 #: A job that nobody has worked on for so long never will be: its lister was stopped, or all its workers.
 ABANDONED_MS = 7 * 86_400_000
+#: With which a model's hot keys are computed.
+Versions = tuple[int, ...]
 
 
 class HotKeyMerging:
@@ -58,29 +60,30 @@ class ExpiryRefresh:
     ) -> None:
         self._store = store
         self._project = project
-        self._registry = Registry(store, project)
+        self._warm = WarmVersions(store, project)
         self._sender = sender
         self._settings = settings
         self._clock_s = clock_s
-        self._lists: dict[str, tuple[tuple[int, int], Watchlist]] = {}
+        self._lists: dict[str, tuple[tuple[Versions, int], Watchlist]] = {}
 
     def look(self) -> None:
         """Queues what is due, as far as there is room. Raises StoreUnavailable."""
         epoch = parse_epoch(self._store.call("INFO", "replication"))
         for model in self._project.models.values():
-            version = self._registry.active(model.name).get(model.default_variant)
-            if version is not None and model.policy.refresh != "never":
-                self._look_at(model, version, epoch)
+            versions = self._warm.of(model.name)
+            if versions and model.policy.refresh != "never":
+                self._look_at(model, versions, epoch)
 
-    def _look_at(self, model: Model, version: int, epoch: int) -> None:
-        watchlist = self._watchlist(model, version, epoch)
+    def _look_at(self, model: Model, versions: Versions, epoch: int) -> None:
+        watchlist = self._watchlist(model, versions, epoch)
         now_s = self._clock_s()
         due = watchlist.due(dict(hotkeys.top(self._store, model.name, self._settings.hot_keys)), now_s)
         for at in range(0, len(due), _SLICE):
             keys = due[at : at + _SLICE]
-            wanted = watchlist.near_end(keys, self._lives(model, version, epoch, keys), now_s)
-            wanted = wanted[: self._sender.room(now_s)] if wanted else []
-            self._sender.send(model.name, wanted)
+            lives = [self._lives(model, version, epoch, keys) for version in versions]
+            wanted = watchlist.near_end(keys, list(map(shortest, zip(*lives, strict=True))), now_s)
+            wanted = wanted[: self._sender.room(now_s) // len(versions)] if wanted else []
+            self._sender.send(model.name, wanted, rows=len(versions))
             watchlist.asked(wanted, now_s)
 
     def _lives(self, model: Model, version: int, epoch: int, keys: list[str]) -> list[float | None]:
@@ -93,12 +96,12 @@ class ExpiryRefresh:
         epochs = [epoch_of(checked(reply)) for reply in replies[len(names) :]]
         return [life_s if known == epoch else None for life_s, known in zip(lives, epochs, strict=True)]
 
-    def _watchlist(self, model: Model, version: int, epoch: int) -> Watchlist:
+    def _watchlist(self, model: Model, versions: Versions, epoch: int) -> Watchlist:
         # A new version starts with nothing computed, and a new history with nothing that counts as fresh, so what was
         # known of the old one's entries says nothing.
         known = self._lists.get(model.name)
-        if known is None or known[0] != (version, epoch):
-            known = self._lists[model.name] = (version, epoch), Watchlist(model.policy, self._settings.look_every_s)
+        if known is None or known[0] != (versions, epoch):
+            known = self._lists[model.name] = (versions, epoch), Watchlist(model.policy, self._settings.look_every_s)
         return known[1]
 
 

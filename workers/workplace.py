@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections import OrderedDict
 from collections.abc import Callable
 
-from precompute.errors import VersionMissing
+from precompute.errors import PermanentError, VersionMissing
 from precompute.layouts import Layouts
 from precompute.manifest import Project
 from precompute.predictor import Predictor
 from precompute.registry import Registry
 from precompute.settings import Settings
 from precompute.store import Store
+from workers.warm_versions import WarmVersions
 from workers.work_counts import WorkCounts
+
+log = logging.getLogger(__name__)
 
 #: Loaded versions kept; during a rollout two per variant are in use.
 MAX_LOADED = 16
@@ -27,6 +31,7 @@ class Workplace:
         self.project = project
         self.counts = counts or WorkCounts(project.models)
         self.registry = Registry(store, project)
+        self._warm = WarmVersions(store, project)
         self._layouts = Layouts(project)
         self._loaded: OrderedDict[tuple[str, int], Predictor] = OrderedDict()
 
@@ -47,6 +52,26 @@ class Workplace:
                 self._loaded.popitem(last=False)
         self._loaded.move_to_end((model, version))
         return found
+
+    def warm(self, model: str) -> list[Predictor]:
+        """The predictors that hot keys are computed with: what the default variant serves, and the arms of experiments.
+
+        A version that cannot be had is left out while there is another one.
+
+        Raises:
+            UnknownModel, VersionMissing, ModelRejected: none can be had.
+            StoreUnavailable: Redis is away.
+        """
+        found, errors = list[Predictor](), list[PermanentError]()
+        for version in self._warm.of(model):
+            try:
+                found.append(self.predictor(model, version))
+            except PermanentError as error:
+                log.warning("cannot compute with version %d of %s: %s", version, model, error)
+                errors.append(error)
+        if errors and not found:
+            raise errors[0]
+        return found or [self.active(model)]
 
     def active(self, model: str) -> Predictor:
         """The predictor of what the model's default variant serves; raises as `predictor` does."""

@@ -92,3 +92,14 @@ def test_a_key_waits_for_the_first_change_behind_it() -> None:
         oldest.append(pending.oldest())
 
     assert oldest == [3, 4, None]
+
+
+def test_room_is_counted_in_rows() -> None:
+    """A key that is kept warm for three versions takes three; what does not fit waits."""
+    pending = PendingRefreshes(0.05)
+    wide = [HotKey("wide", str(n), 10.0 - n, rows=3) for n in range(3)]
+    pending.add([*wide, A], 1, 0.0)
+
+    assert take(pending, 7, 0.05) == {"wide": ["0", "1"]}
+    assert take(pending, 3, 0.1) == {"wide": ["2"]}
+    assert take(pending, 4, 0.15) == {"late": ["a"]}

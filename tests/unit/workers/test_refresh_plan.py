@@ -13,13 +13,15 @@ HOT = {
 }
 
 
-def plan(rows_per_s: float = 1e9, row_s: dict[str, float] | None = None) -> dict[str, ModelPlan]:
+def plan(
+    rows_per_s: float = 1e9, row_s: dict[str, float] | None = None, versions: dict[str, int] | None = None
+) -> dict[str, ModelPlan]:
     """With the weather of two airports changing once a second, for 1,000 s."""
     changes = ChangeRates(600.0, 0.0)
     for second in range(1000):
         changes.note(("weather", "EWR"), float(second))
         changes.note(("weather", "JFK"), float(second))
-    return RefreshPlanner(600.0, changes).plan(PROJECT.models, HOT, row_s or {}, rows_per_s, 1000.0)
+    return RefreshPlanner(600.0, changes).plan(PROJECT.models, HOT, row_s or {}, rows_per_s, 1000.0, versions)
 
 
 def test_a_model_is_refreshed_as_its_policy_says() -> None:
@@ -50,3 +52,12 @@ def test_a_plan_knows_what_it_costs() -> None:
     late = plan()["late"]
 
     assert 0.9 * len(late.pushed) < late.rows_per_s < 1.1 * len(late.pushed)
+
+
+def test_what_is_computed_with_several_versions_takes_as_many_rows() -> None:
+    """Of the same budget fewer keys are refreshed, and the plan tells the cost of all versions."""
+    one, three = (plan(rows_per_s=8.5, versions={"late": versions})["late"] for versions in (1, 3))
+
+    assert 0 < 3 * len(three.pushed) <= len(one.pushed)
+    assert {key.rows for key in three.pushed.values()} == {3}
+    assert 2.7 * len(three.pushed) < three.rows_per_s < 3.3 * len(three.pushed)

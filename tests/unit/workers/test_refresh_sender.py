@@ -58,3 +58,15 @@ def test_refreshing_yields_while_tasks_pile_up() -> None:
     assert slower[-1] == 100.0
     assert faster[0] == 900.0
     assert faster[-1] == 6400.0
+
+
+def test_a_key_for_several_versions_spends_several_rows() -> None:
+    """What was overspent is made up for before anything else is sent."""
+    sender = RefreshSender(FakeQueue(), 16, Allowance(100.0))
+
+    assert sender.room(0.0) == 100
+    sender.send("late", ["k"] * 50, rows=3)
+
+    assert sender.room(0.0) == 0
+    assert sender.room(0.4) == 0
+    assert sender.room(1.0) > 0
