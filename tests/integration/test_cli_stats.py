@@ -15,7 +15,6 @@ import httpx
 import pytest
 
 from deploy.cli.run import run
-from deploy.local.redis_pair import RedisPair
 from tests.edge_process import Edge, edge_process
 from tests.edge_project import EdgeProject
 from tests.waiting import wait_until
@@ -25,15 +24,6 @@ pytestmark = pytest.mark.integration
 Captured = pytest.CaptureFixture[str]
 Command = Callable[..., tuple[int, str, str]]
 _FLUSHED_WITHIN_S = 20.0
-
-
-@pytest.fixture
-def project(clean_redis: RedisPair, tmp_path: Path) -> EdgeProject:
-    """One flight and one airport."""
-    project = EdgeProject.publish(tmp_path, clean_redis)
-    project.put_flights(["F1"], [1.0])
-    project.put_weather({"EWR": 3.0})
-    return project
 
 
 @pytest.fixture

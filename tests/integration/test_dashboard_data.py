@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
 
-from deploy.local.redis_pair import RedisPair
 from precompute.series import TIERS
 from tests.edge_process import Edge, edge_process
 from tests.edge_project import EdgeProject
@@ -19,15 +17,6 @@ pytestmark = pytest.mark.integration
 
 #: A bucket, its end, and its way here.
 _FLUSHED_WITHIN_S = 20.0
-
-
-@pytest.fixture
-def project(clean_redis: RedisPair, tmp_path: Path) -> EdgeProject:
-    """One flight and one airport."""
-    project = EdgeProject.publish(tmp_path, clean_redis)
-    project.put_flights(["F1"], [1.0])
-    project.put_weather({"EWR": 3.0})
-    return project
 
 
 @pytest.fixture

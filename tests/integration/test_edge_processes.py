@@ -13,7 +13,6 @@ from typing import TypeVar
 import httpx
 import pytest
 
-from deploy.local.redis_pair import RedisPair
 from precompute.hot_counter import Window
 from precompute.keys import hot_windows_key
 from tests.edge_node import Node, edge_node
@@ -30,15 +29,6 @@ TARGET = "/v1/predict/late/F1:EWR"
 #: A flight, an airport, and the airport once more.
 LOG_RECORDS = 3
 REQUESTS = "nearcast_requests_total"
-
-
-@pytest.fixture
-def project(clean_redis: RedisPair, tmp_path: Path) -> EdgeProject:
-    """One flight and one airport."""
-    project = EdgeProject.publish(tmp_path, clean_redis)
-    project.put_flights(["F1"], [1.0])
-    project.put_weather({"EWR": 3.0})
-    return project
 
 
 @pytest.fixture

@@ -12,7 +12,6 @@ from pathlib import Path
 import httpx
 import pytest
 
-from deploy.local.redis_pair import RedisPair
 from precompute.keys import active_key, blob_key, hot_key
 from precompute.settings import Settings
 from tests.edge_process import edge_process, tier
@@ -20,15 +19,6 @@ from tests.edge_project import EdgeProject
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.integration
-
-
-@pytest.fixture
-def project(clean_redis: RedisPair, tmp_path: Path) -> EdgeProject:
-    """A fresh project with one flight and one airport."""
-    project = EdgeProject.publish(tmp_path, clean_redis)
-    project.put_flights(["F1"], [1.0])
-    project.put_weather({"EWR": 3.0})
-    return project
 
 
 def run_edge(settings: Settings) -> subprocess.CompletedProcess[str]:
