@@ -1,8 +1,8 @@
-"""Live answers: one flight for each key, gathered into micro-batches.
+"""Live answers, for keys and for rows that a request brings along: gathered into micro-batches.
 
 Misses of one turn of the event loop share one read of features and one run of the model. While a batch is under way
-the next one gathers, so batches grow with load and nobody waits for a timer. A flight belongs to nobody: each caller
-waits on a future of its own, and one that goes away cancels no more than that.
+the next one gathers, so batches grow with load and nobody waits for a timer. Keys have one flight each, however many
+ask; what a request brings along has one of its own.
 """
 
 from __future__ import annotations
@@ -11,87 +11,32 @@ import asyncio
 import itertools
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
+from edge.batch_lane import Lane, Run
+from edge.flights import Flight, Wait, landed
+from edge.key_lane import KeyLane
 from edge.replica import Replica
+from edge.tensor_lane import GivenRows, Outputs, TensorLane
 from precompute.errors import Overloaded, PermanentError
 from precompute.models import Key
-from precompute.predictor import Batch, Plan, Predictor
+from precompute.predictor import Batch, Predictor
 from precompute.updates import Reply
 
-#: Keys of one batch.
-MAX_BATCH = 256
-#: Batches of one predictor under way at once: one reads while the other computes.
+#: Batches of one lane under way at once: one reads while the other computes.
 MAX_UNDER_WAY = 2
 #: A batch that is expected to hold the event loop for longer is computed in a thread.
 INLINE_S = 0.001
-#: Weight of the newest measurement in the expected cost of a batch.
-_NEWEST = 0.2
+#: Rows that requests bring along may take this share of those that may wait; the rest is for keys.
+_GIVEN_SHARE = 0.5
 
 T = TypeVar("T")
-
-
-class _Wait(Generic[T]):
-    """Somebody waits until several flights have landed."""
-
-    __slots__ = ("_left", "_outcomes", "future")
-
-    def __init__(self, flights: int) -> None:
-        self.future: asyncio.Future[list[T | Exception]] = asyncio.get_running_loop().create_future()
-        self._left = flights
-        self._outcomes: list[T | Exception] = [_UNDER_WAY] * flights
-
-    def land(self, position: int, outcome: T | Exception) -> None:
-        self._outcomes[position] = outcome
-        self._left -= 1
-        if not self._left and not self.future.done():
-            self.future.set_result(self._outcomes)
-
-
-_UNDER_WAY = Overloaded("not computed yet")
-
-
-@dataclass(frozen=True, slots=True)
-class _Flight(Generic[T]):
-    """One key under way, and who waits for it: at which position of whose outcomes."""
-
-    key: Key
-    waits: list[tuple[_Wait[T], int]] = field(default_factory=list)
-
-    def land(self, outcome: T | Exception) -> None:
-        for wait, position in self.waits:
-            wait.land(position, outcome)
-
-
-@dataclass(slots=True)
-class _Lane(Generic[T]):
-    """What waits for one predictor, and what its rows cost."""
-
-    predictor: Predictor
-    #: By the key's text; those that wait for a batch are in `waiting` as well.
-    flights: dict[str, _Flight[T]] = field(default_factory=dict)
-    waiting: list[_Flight[T]] = field(default_factory=list)
-    under_way: int = 0
-    scheduled: bool = False
-    #: Seconds by the power of two that a batch's size falls under.
-    costs_s: dict[int, float] = field(default_factory=dict)
-
-    def expected_s(self, rows: int) -> float:
-        """What a batch is likely to take.
-
-        A size that was never seen costs at most as much a row as the next smaller one; the first batch is tried inline.
-        """
-        size = rows.bit_length()
-        if size in self.costs_s:
-            return self.costs_s[size]
-        known = max((seen for seen in self.costs_s if seen <= size), default=size)
-        return self.costs_s.get(known, 0.0) * (1 << size - known)
-
-    def learn(self, rows: int, took_s: float) -> None:
-        size = rows.bit_length()
-        before = self.costs_s.get(size, took_s)
-        self.costs_s[size] = before + _NEWEST * (took_s - before)
+#: Lanes of both kinds are driven alike.
+_AnyLane = Lane[Any, Any]
+_AnyFlight = Flight[Any, Any]
+_Flights = list[_AnyFlight]
+L = TypeVar("L", bound=_AnyLane)
 
 
 @dataclass(slots=True)
@@ -104,10 +49,11 @@ class Work:
 
 
 class Live(Generic[T]):
-    """Computes predictions on demand from the replica's features.
+    """Computes predictions on demand.
 
     Attributes:
-        waiting: keys that are waited for.
+        waiting: rows that are waited for; one for each key.
+        given_waiting: those of them that requests have brought along.
     """
 
     def __init__(
@@ -123,8 +69,10 @@ class Live(Generic[T]):
         self._on_batch = on_batch
         self._now_ms = now_ms
         self._max_waiting = max_waiting
-        self._lanes: dict[Predictor, _Lane[T]] = {}
+        self._lanes: dict[Predictor, KeyLane[T]] = {}
+        self._tensor_lanes: dict[Predictor, TensorLane] = {}
         self.waiting = 0
+        self.given_waiting = 0
         self.rows = 0
         self.batches = 0
         self.in_threads = 0
@@ -142,7 +90,7 @@ class Live(Generic[T]):
         The future is the caller's own. It brings what has become of each key once all have landed, which those begun
         together do together, and raises nothing.
         """
-        wait = _Wait[T](len(keys))
+        wait = Wait[T](len(keys))
         for position, key in enumerate(keys):
             try:
                 self.fly(predictor, key).waits.append((wait, position))
@@ -150,104 +98,148 @@ class Live(Generic[T]):
                 wait.land(position, error)
         return wait.future
 
-    def fly(self, predictor: Predictor, key: Key) -> _Flight[T]:
+    def fly(self, predictor: Predictor, key: Key) -> Flight[Key, T]:
         """Sees to it that a key is computed.
 
         Raises:
             Overloaded: too many keys are waiting.
         """
-        lane = self._lanes.get(predictor) or self._open(predictor)
-        return lane.flights.get(key.text) or self._begin(lane, key)
+        lane = self._lanes.get(predictor)
+        if lane is None:
+            lane = _opened(self._lanes, KeyLane(predictor, self._replica, self._keys_landed, self._now_ms))
+        return lane.flights.get(key.text) or self._begin(lane, Flight(key.text, key))
+
+    def run(self, predictor: Predictor, given: GivenRows) -> asyncio.Future[list[Outputs | Exception]]:
+        """Computes what a request has brought along, or joins the flight of the same rows.
+
+        The future is the caller's own; it brings one outcome and raises nothing.
+
+        Raises:
+            Overloaded: too many rows are waiting.
+        """
+        lane = self._tensor_lanes.get(predictor) or _opened(self._tensor_lanes, TensorLane(predictor))
+        flight = lane.flights.get(given.name)
+        if flight is None:
+            if self.given_waiting >= self._max_waiting * _GIVEN_SHARE:
+                raise Overloaded(f"{self.given_waiting} given rows are waiting for live inference")
+            flight = self._begin(lane, Flight(given.name, given, given.rows))
+            self.given_waiting += given.rows
+        return landed([flight]).future
 
     async def close(self) -> None:
         """Waits for what is under way or waiting."""
-        while lanes := [lane for lane in self._lanes.values() if lane.flights]:
-            for lane in lanes:
-                await self.predict(lane.predictor, [flight.key for flight in lane.flights.values()])
+        while busy := self._busy():
+            for lane in busy:
+                await landed(lane.flights.values()).future
 
-    def _open(self, predictor: Predictor) -> _Lane[T]:
-        idle = [p for p, lane in self._lanes.items() if not lane.waiting and not lane.under_way]
-        for old in idle:
-            if old.servable.model is predictor.servable.model and old.servable.variant == predictor.servable.variant:
-                del self._lanes[old]
-        lane = self._lanes[predictor] = _Lane(predictor)
-        return lane
+    def _busy(self) -> list[_AnyLane]:
+        lanes: list[_AnyLane] = [*self._lanes.values(), *self._tensor_lanes.values()]
+        return [lane for lane in lanes if lane.flights]
 
-    def _begin(self, lane: _Lane[T], key: Key) -> _Flight[T]:
+    def _keys_landed(self, predictor: Predictor, batch: Batch) -> Iterable[T | PermanentError]:
+        return self._on_batch(predictor, batch)
+
+    def _begin(self, lane: _AnyLane, flight: _AnyFlight) -> _AnyFlight:
         if self.waiting >= self._max_waiting:
             raise Overloaded(f"{self.waiting} keys are waiting for live inference")
-        self.waiting += 1
-        flight = lane.flights[key.text] = _Flight(key)
+        self.waiting += flight.rows
+        lane.flights[flight.name] = flight
         lane.waiting.append(flight)
         self._schedule(lane)
         return flight
 
-    def _schedule(self, lane: _Lane[T]) -> None:
+    def _schedule(self, lane: _AnyLane) -> None:
         if lane.waiting and not lane.scheduled and lane.under_way < MAX_UNDER_WAY:
             lane.scheduled = True
             asyncio.get_running_loop().call_soon(self._launch, lane)
 
-    def _launch(self, lane: _Lane[T]) -> None:
-        flights, lane.waiting = lane.waiting[:MAX_BATCH], lane.waiting[MAX_BATCH:]
+    def _launch(self, lane: _AnyLane) -> None:
+        flights = lane.take()
         lane.scheduled = False
         lane.under_way += 1
         self._schedule(lane)
         try:
-            plan = lane.predictor.plan([flight.key for flight in flights])
-            read = self._replica.run(plan.commands)
+            run = lane.begin(flights)
         except Exception as error:
             self._end(lane, flights, itertools.repeat(error))
             return
-        read.add_done_callback(lambda done: self._read(lane, flights, plan, done))
+        if run.read is None:
+            self._compute(lane, flights, run, [])
+        else:
+            run.read.add_done_callback(lambda done: self._read(lane, flights, run, done))
 
-    def _read(self, lane: _Lane[T], flights: list[_Flight[T]], plan: Plan, done: asyncio.Future[list[Reply]]) -> None:
-        """The features are there, or cannot be had."""
+    def _read(self, lane: _AnyLane, flights: _Flights, run: Run[Any], done: asyncio.Future[list[Reply]]) -> None:
+        """What it needs is there, or cannot be had."""
         try:
-            replies, predictor, now_ms = done.result(), lane.predictor, self._now_ms()
-            if lane.expected_s(len(flights)) <= INLINE_S:
-                self._land(lane, flights, *_complete(predictor, plan, replies, now_ms))
+            replies = done.result()
+        except Exception as error:
+            self._end(lane, flights, itertools.repeat(error))
+            return
+        self._compute(lane, flights, run, replies)
+
+    def _compute(self, lane: _AnyLane, flights: _Flights, run: Run[Any], replies: list[Reply]) -> None:
+        try:
+            if lane.expected_s(lane.size(flights)) <= INLINE_S:
+                self._land(lane, flights, run, *_computed(run, replies))
                 return
         except Exception as error:
             self._end(lane, flights, itertools.repeat(error))
             return
         self.in_threads += 1
-        loop = asyncio.get_running_loop()
-        computed = loop.run_in_executor(None, _complete, predictor, plan, replies, now_ms)
-        computed.add_done_callback(lambda done: self._computed(lane, flights, done))
+        computed = asyncio.get_running_loop().run_in_executor(None, _computed, run, replies)
+        computed.add_done_callback(lambda done: self._from_thread(lane, flights, run, done))
 
-    def _computed(self, lane: _Lane[T], flights: list[_Flight[T]], done: asyncio.Future[tuple[Batch, float]]) -> None:
-        """A thread has finished."""
+    def _from_thread(
+        self,
+        lane: _AnyLane,
+        flights: _Flights,
+        run: Run[Any],
+        done: asyncio.Future[tuple[object, float]],
+    ) -> None:
         try:
-            self._land(lane, flights, *done.result())
+            self._land(lane, flights, run, *done.result())
         except Exception as error:
             self._end(lane, flights, itertools.repeat(error))
 
-    def _land(self, lane: _Lane[T], flights: list[_Flight[T]], batch: Batch, took_s: float) -> None:
-        rows = len(flights)
-        lane.learn(rows, took_s)
+    def _land(self, lane: _AnyLane, flights: _Flights, run: Run[Any], result: object, took_s: float) -> None:
+        rows = sum([flight.rows for flight in flights])
+        lane.learn(lane.size(flights), took_s)
         self.rows += rows
         self.batches += 1
         work = self.work.setdefault(lane.predictor.servable.model.name, Work())
         work.rows += rows
         work.batches += 1
         work.cpu_ns += int(took_s * 1e9)
-        self._end(lane, flights, self._on_batch(lane.predictor, batch))
+        self._end(lane, flights, run.land(result))
 
-    def _end(self, lane: _Lane[T], flights: list[_Flight[T]], outcomes: Iterable[T | Exception]) -> None:
+    def _end(self, lane: _AnyLane, flights: _Flights, outcomes: Iterable[object]) -> None:
         lane.under_way -= 1
-        self.waiting -= len(flights)
+        rows = sum([flight.rows for flight in flights])
+        self.waiting -= rows
+        if isinstance(lane, TensorLane):
+            self.given_waiting -= rows
         for flight, outcome in zip(flights, outcomes, strict=False):
-            del lane.flights[flight.key.text]
+            del lane.flights[flight.name]
             flight.land(outcome)
         self._schedule(lane)
 
 
-def _complete(predictor: Predictor, plan: Plan, replies: list[Reply], now_ms: int) -> tuple[Batch, float]:
+def _opened(lanes: dict[Predictor, L], lane: L) -> L:
+    """Adds a lane; those of versions that it replaces are closed, so that the versions can be freed."""
+    new = lane.predictor.servable
+    for old in [predictor for predictor, other in lanes.items() if other.is_idle]:
+        if old.servable.model is new.model and old.servable.variant == new.variant:
+            del lanes[old]
+    lanes[lane.predictor] = lane
+    return lane
+
+
+def _computed(run: Run[Any], replies: list[Reply]) -> tuple[object, float]:
     """A batch, and the processor time it took.
 
     By the clock, a batch that was interrupted once would seem slow; moved to a thread, it then waits for the event loop
     as well, and would seem slow for good.
     """
     began_s = time.thread_time()
-    batch = predictor.complete(plan, replies, now_ms)
+    batch = run.compute(replies)
     return batch, time.thread_time() - began_s

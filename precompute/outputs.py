@@ -133,18 +133,19 @@ def _texts(rule: OutputRule, output: Output) -> list[bytes]:
     elif rule.transform == "sigmoid":
         output = sigmoid(output)
     if rule.pick is not None:
-        return row_texts(_picked(rule, output))
+        return row_texts(picked(rule, output))
     if rule.labels is not None:
         return object_texts(rule.labels, output)
     return row_texts(output)
 
 
-def _picked(rule: OutputRule, output: Array) -> Array:
+def picked(rule: OutputRule, output: Array) -> Array:
+    """The value that a rule picks from each row. Raises PermanentError where there is none."""
     position = (rule.labels or ()).index(rule.pick) if isinstance(rule.pick, str) else rule.pick
     if not output.ndim > 1 or position is None or position >= output.shape[-1]:
         raise PermanentError(f"output {rule.name!r}: nothing to pick at {rule.pick!r} in rows of {output.shape[1:]}")
-    picked: Array = output[..., position]
-    return picked
+    chosen: Array = output[..., position]
+    return chosen
 
 
 def _argmax(rule: OutputRule, output: Array) -> list[bytes]:
@@ -161,7 +162,7 @@ def _argmax(rule: OutputRule, output: Array) -> list[bytes]:
 
 def _map_column(rule: OutputRule, maps: list[dict[Any, float]]) -> list[bytes]:
     if rule.transform == "argmax":
-        return label_texts(map(_best_key, maps))
+        return label_texts(map(best_key, maps))
     if rule.pick is None:
         return map_texts(maps)
     keys = iter(maps[0]) if maps else iter(())
@@ -172,7 +173,8 @@ def _map_column(rule: OutputRule, maps: list[dict[Any, float]]) -> list[bytes]:
         raise PermanentError(f"output {rule.name!r}: no {rule.pick!r} among {sorted(maps[0])}") from None
 
 
-def _best_key(values: dict[Any, float]) -> Any:
+def best_key(values: dict[Any, float]) -> Any:
+    """The class with the greatest value; None where a NaN leaves it undecided."""
     if not values or any(value != value for value in values.values()):  # noqa: PLR0124  (NaN)
         return None
     return max(values, key=values.__getitem__)

@@ -12,7 +12,13 @@ from itertools import pairwise
 import numpy as np
 from onnx import TensorProto, ValueInfoProto, helper, numpy_helper
 
-_F32, _F64, _I32, _I64 = TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.INT32, TensorProto.INT64
+_F16, _F32, _F64, _I32, _I64 = (
+    TensorProto.FLOAT16,
+    TensorProto.FLOAT,
+    TensorProto.DOUBLE,
+    TensorProto.INT32,
+    TensorProto.INT64,
+)
 _BOOL, _U8, _TEXT = TensorProto.BOOL, TensorProto.UINT8, TensorProto.STRING
 _OPSET, _ML_OPSET, _IR = 17, 3, 8
 _ML = "ai.onnx.ml"
@@ -228,3 +234,23 @@ def unknown_operator() -> bytes:
     """Uses an operator that does not exist."""
     node = helper.make_node("Conjure", ["x"], ["y"])
     return build([node], [value("x", _F32, ["N", 1])], [value("y", _F32, ["N", 1])])
+
+
+def halves() -> bytes:
+    """`x` float16[N, 2] -> `y` float16[N, 2], doubled."""
+    node = helper.make_node("Add", ["x", "x"], ["y"])
+    return build([node], [value("x", _F16, ["N", 2])], [value("y", _F16, ["N", 2])])
+
+
+def tagged() -> bytes:
+    """`name` string[N, 1], `n` int64[N, 1] -> `name_out` string[N, 1], `next` int64[N, 1]: n + 1."""
+    nodes = [helper.make_node("Identity", ["name"], ["name_out"]), helper.make_node("Add", ["n", "one"], ["next"])]
+    inputs = [value("name", _TEXT, ["N", 1]), value("n", _I64, ["N", 1])]
+    outputs = [value("name_out", _TEXT, ["N", 1]), value("next", _I64, ["N", 1])]
+    return build(nodes, inputs, outputs, {"one": np.array(1, np.int64)})
+
+
+def open_width() -> bytes:
+    """`x` float32[N, ?] -> `sum` float32[N], over rows of any width."""
+    node = helper.make_node("ReduceSum", ["x", "axes"], ["sum"], keepdims=0)
+    return build([node], [value("x", _F32, ["N", "W"])], [value("sum", _F32, ["N"])], {"axes": np.array([1], np.int64)})

@@ -478,7 +478,7 @@ async def test_a_caller_out_of_time_takes_nobody_along() -> None:
 async def test_one_that_is_late_makes_nobody_late_that_came_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two are asked for together and read apart; when time is over one of the reads has no reply yet."""
     rig = Rig()
-    monkeypatch.setattr("edge.live.MAX_BATCH", 1)
+    monkeypatch.setattr("edge.key_lane.MAX_BATCH", 1)
     silence, run = asyncio.get_running_loop().create_future(), rig.replica.run
     rig.replica.run = lambda commands: silence if rig.replica.runs else run(commands)  # type: ignore[method-assign]
 

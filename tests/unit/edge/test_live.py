@@ -8,7 +8,8 @@ import threading
 import pytest
 
 from edge import live as live_module
-from edge.live import INLINE_S, MAX_BATCH, MAX_UNDER_WAY, Live
+from edge.batch_lane import MAX_BATCH
+from edge.live import INLINE_S, MAX_UNDER_WAY, Live
 from precompute.entry import Entry
 from precompute.errors import FeatureMissing, Overloaded, PermanentError, StoreUnavailable
 from precompute.models import Key

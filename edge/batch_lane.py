@@ -1,0 +1,87 @@
+"""What waits for one predictor, and what its batches cost; how a batch is computed is for each kind of lane to say."""
+
+from __future__ import annotations
+
+import asyncio
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, ClassVar, Generic, TypeVar
+
+from edge.flights import Flight
+from precompute.predictor import Predictor
+from precompute.updates import Reply
+
+#: Rows of one batch.
+MAX_BATCH = 256
+#: Weight of the newest measurement in the expected cost of a batch.
+_NEWEST = 0.2
+
+W = TypeVar("W")
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Run(Generic[T]):
+    """One batch on its way.
+
+    Attributes:
+        read: what it needs from the replica; None if it needs nothing.
+        compute: made of the replies, in whichever thread.
+        land: one outcome for each flight, from what was computed; on the event loop.
+    """
+
+    read: asyncio.Future[list[Reply]] | None
+    compute: Callable[[list[Reply]], Any]
+    land: Callable[[Any], Iterable[T | Exception]]
+
+
+class Lane(ABC, Generic[W, T]):
+    """The flights of one predictor."""
+
+    #: What a batch is taken to cost as long as nothing is known.
+    unknown_s: ClassVar[float] = 0.0
+
+    def __init__(self, predictor: Predictor) -> None:
+        self.predictor = predictor
+        #: By name; those that wait for a batch are in `waiting` as well.
+        self.flights: dict[str, Flight[W, T]] = {}
+        self.waiting: list[Flight[W, T]] = []
+        self.under_way = 0
+        self.scheduled = False
+        #: Seconds by the power of two that a batch's size falls under.
+        self.costs_s: dict[int, float] = {}
+
+    @abstractmethod
+    def take(self) -> list[Flight[W, T]]:
+        """The flights of the next batch, which wait no longer; there is one at least."""
+
+    @abstractmethod
+    def begin(self, flights: list[Flight[W, T]]) -> Run[T]:
+        """How they are computed together."""
+
+    @abstractmethod
+    def size(self, flights: list[Flight[W, T]]) -> int:
+        """What a batch's cost grows with."""
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing waits or is under way."""
+        return not self.waiting and not self.under_way
+
+    def expected_s(self, size: int) -> float:
+        """What a batch is likely to take.
+
+        A size that was never seen costs at most as much a piece as the next smaller one.
+        """
+        power = size.bit_length()
+        if power in self.costs_s:
+            return self.costs_s[power]
+        known = max((seen for seen in self.costs_s if seen <= power), default=power)
+        return self.costs_s.get(known, self.unknown_s) * (1 << power - known)
+
+    def learn(self, size: int, took_s: float) -> None:
+        """A batch has taken so long."""
+        power = size.bit_length()
+        before = self.costs_s.get(power, took_s)
+        self.costs_s[power] = before + _NEWEST * (took_s - before)
