@@ -10,6 +10,9 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 # Installed once, and again when what is to be installed changes.
 RUN_STAMP := $(VENV)/.installed
 DEV_STAMP := $(VENV)/.installed-dev
+# The KServe client needs other versions than we pin, so it has an environment of its own.
+KSERVE := $(VENV)/kserve
+KSERVE_STAMP := $(VENV)/.installed-kserve
 TESTS := tests/unit tests/integration tests/browser tests/acceptance tests/faults
 
 .DEFAULT_GOAL := help
@@ -19,12 +22,12 @@ TESTS := tests/unit tests/integration tests/browser tests/acceptance tests/fault
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup: $(DEV_STAMP) ## Make .venv with everything to use and to develop nearcast
+setup: $(DEV_STAMP) $(KSERVE_STAMP) ## Make .venv with everything to use and to develop nearcast
 
 demo: $(RUN_STAMP) ## Replay a real day of flights, e.g. make demo ARGS="--for 60 --json"
 	@$(BIN)/nearcast demo $(ARGS)
 
-test: lint types ## Check style, imports and types, then run every test that must pass
+test: lint types $(KSERVE_STAMP) ## Check style, imports and types, then run every test that must pass
 	@$(BIN)/python -m tests.browser.chromium
 	$(BIN)/pytest --no-skips $(TESTS)
 
@@ -61,6 +64,11 @@ clean: ## Remove what tools have left behind; keeps .venv
 
 $(DEV_STAMP): $(RUN_STAMP)
 	$(PIP) install -c constraints.txt -e '.[dev]'
+	@touch $@
+
+$(KSERVE_STAMP): tests/clients/kserve.txt | $(BIN)/pip
+	$(BIN)/python -m venv --clear $(KSERVE)
+	$(KSERVE)/bin/python -m pip --quiet --disable-pip-version-check install -r tests/clients/kserve.txt
 	@touch $@
 
 $(RUN_STAMP): pyproject.toml constraints.txt | $(BIN)/pip

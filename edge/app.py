@@ -84,7 +84,8 @@ class Edge:
         self.replica = Replica(self.reads)
         # Model files are large: whatever stood behind one would have to wait for it.
         self._files = Link(settings.read_url, timeout_s=max(timeout_s, FILE_TIMEOUT_S), name="nearcast-edge-load")
-        self.serving = Serving(project, self.replica, Replica(self._files), self._switched)
+        self.node = node_name(settings, port or settings.port)
+        self.serving = Serving(project, self.replica, Replica(self._files), self._switched, node=self.node)
         self.exposures = Exposures(self.writes, max_waiting=settings.max_exposures, kept=settings.exposures_kept)
         self.experiments = Experiments(self.replica, self.serving, self.exposures, now_ms)
         self.view_times = ViewTimes(project.views.values())
@@ -113,13 +114,12 @@ class Edge:
         self.warmth = Warmth(self.memory, self.replica, self.ladder.editions, settings.warm_keys, now_ms)
         #: Set once warm; unset when shutting down, so that a balancer looks elsewhere first.
         self.ready = False
-        node = node_name(settings, port or settings.port)
         self.profiles = Profiles()
-        self.measured = Measured(self.profiles, node, self.replica, self.writes, time.monotonic)
+        self.measured = Measured(self.profiles, self.node, self.replica, self.writes, time.monotonic)
         self.probes = Probes(self.live, self.profiles)
         tiers = TierLookup(project.tiers, self.replica, self.serving.layouts)
         self.auto = Auto(self.ladder, self.serving, self.profiles, self.probes, tiers, settings.budget_ms)
-        source = Source(node, slot.number if slot else 0)
+        source = Source(self.node, slot.number if slot else 0)
         self.telemetry = Telemetry(self.writes, source, self.census, lambda: lags(self), now_ms)
         self.siblings = Siblings(slot, self.census, lambda: self.ready) if slot else None
         # What it reads is large and may be late, as model files may.

@@ -10,6 +10,7 @@ from starlette.routing import Route
 from edge.api.admin import INVALIDATE, Invalidate
 from edge.api.health import health_doors
 from edge.api.models import model_doors
+from edge.api.oip.protocol import OpenInference
 from edge.api.predict import PREFIX, Predict
 from edge.api.rank import RANK, Rank
 from edge.api.why import WHY, Why
@@ -30,6 +31,7 @@ def doors(edge: Edge, now_ms: Callable[[], int]) -> list[Route]:
         Route(RANK + "{rest:path}", rank_door(edge, predict), methods=["POST"]),
         Route(INVALIDATE, Invalidate(serving.project, edge.writes, edge.settings, now_ms), methods=["POST"]),
         Route(WHY + "{rest:path}", why, methods=["GET"]),
+        *OpenInference(edge).routes(),
         *model_doors(edge),
         *health_doors(edge),
         Route("/metrics", MetricsPage(edge.totals, list(serving.project.views.values())), methods=["GET", "HEAD"]),

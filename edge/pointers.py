@@ -54,6 +54,10 @@ class Pointers:
         return list(range(self.last, max(0, self.last - _LATEST), -1))
 
 
+#: Of a model that is not to be served.
+NO_POINTERS = Pointers({}, [], 0)
+
+
 def standby(pointers: Pointers, latest: Iterable[Version]) -> list[int]:
     """Versions to keep ready beside the active ones: at most two for each variant.
 

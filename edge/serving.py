@@ -13,9 +13,9 @@ from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
-from edge.pointers import Pointers, pointer_commands, standby
+from edge.pointers import NO_POINTERS, Pointers, pointer_commands, standby
 from edge.replica import Replica
-from precompute.errors import InvalidRequest, NearcastError, PermanentError, VersionMissing
+from precompute.errors import InvalidRequest, NearcastError, PermanentError, UnknownVersion, VersionMissing, Withdrawn
 from precompute.keys import layout_key, versions_key
 from precompute.layouts import Layouts
 from precompute.manifest import Project
@@ -23,6 +23,7 @@ from precompute.predictor import Predictor, Servable
 from precompute.registry import Version, load_commands, load_servable
 from precompute.store import checked
 from precompute.updates import parse_epoch
+from precompute.withdrawals import parse_withdrawn, withdrawn_command
 
 log = logging.getLogger(__name__)
 
@@ -41,18 +42,22 @@ class Serving:
         replica: Replica,
         files: Replica | None = None,
         on_switch: Callable[[Servable], None] = lambda servable: None,
+        *,
+        node: str = "",
     ) -> None:
         """Begins with nothing.
 
         Args:
             files: another connection for model files, behind which nothing urgent waits.
             on_switch: told of a version that takes another one's place.
+            node: whose service models may be taken out of.
         """
         self.project = project
         self._replica = replica
         self._files = files or replica
         self._on_switch = on_switch
         self.layouts = Layouts(project)
+        self._node = node
         self._predictors: dict[tuple[str, str], Predictor] = {}
         self._loaded: dict[Loadable, Predictor] = {}
         self._loading: dict[Loadable, asyncio.Task[None]] = {}
@@ -65,6 +70,8 @@ class Serving:
         #: Models whose requests take part in experiments, and versions that those need.
         self._experimented: frozenset[str] = frozenset()
         self._pinned: frozenset[Loadable] = frozenset()
+        #: Models that somebody has taken out of this node's service.
+        self.withdrawn: frozenset[str] = frozenset()
         #: Counts up whenever another version serves, for those who keep what follows from it.
         self.generation = 0
 
@@ -75,6 +82,7 @@ class Serving:
             UnknownModel: not in this project.
             InvalidRequest: the model has no such variant.
             VersionMissing: nothing is published for it.
+            Withdrawn: somebody has taken the model out of service.
         """
         declared = self.project.model(model)
         chosen = variant or declared.default_variant
@@ -84,7 +92,25 @@ class Serving:
                 raise InvalidRequest(
                     f"model {model!r} has no variant {chosen!r:.80}; it has: {', '.join(declared.variants)}"
                 )
+            if model in self.withdrawn:
+                raise Withdrawn(f"model {model!r} has been taken out of this node's service; load it to have it back")
             raise VersionMissing(f"model {model!r}: nothing published for variant {chosen!r} yet")
+        return found
+
+    def version(self, model: str, version: int) -> Predictor:
+        """The predictor of a version that is ready: active, or kept so.
+
+        Raises:
+            UnknownModel, Withdrawn: as `predictor`.
+            UnknownVersion: it is not; the text lists those that are.
+        """
+        self.project.model(model)
+        found = self._loaded.get((model, version))
+        if found is None:
+            if model in self.withdrawn:
+                self.predictor(model)
+            ready = ", ".join(map(str, self.ready(model)))
+            raise UnknownVersion(f"model {model!r}: version {version} is not ready here; ready: {ready or 'none'}")
         return found
 
     def default_version(self, model: str) -> int | None:
@@ -104,6 +130,8 @@ class Serving:
     def arm(self, model: str, variant: str | None, version: int | None) -> Predictor | None:
         """The predictor of an arm: of a variant, or else of a version that `experiment_on` has named; None if there is
         none yet."""
+        if model in self.withdrawn:
+            return None
         return self._predictors.get((model, variant)) if variant else self._loaded.get((model, version or 0))
 
     def experiment_on(self, models: frozenset[str], versions: frozenset[Loadable]) -> None:
@@ -115,6 +143,10 @@ class Serving:
             self._pinned = versions
             self.look()
 
+    def _pins(self) -> frozenset[Loadable]:
+        """Versions that experiments need, as far as their models are served."""
+        return frozenset(pinned for pinned in self._pinned if pinned[0] not in self.withdrawn)
+
     def servables(self) -> Sequence[Servable]:
         """Everything that answers."""
         return [p.servable for p in self._predictors.values()]
@@ -122,6 +154,10 @@ class Serving:
     def ready(self, model: str) -> list[int]:
         """Versions of a model that could answer at once, active ones included."""
         return sorted(version for name, version in self._loaded if name == model)
+
+    def loading(self, model: str) -> list[int]:
+        """Versions of a model that are being loaded."""
+        return sorted(version for name, version in self._loading if name == model)
 
     def look(self) -> None:
         """The registry has changed: look again soon."""
@@ -169,7 +205,7 @@ class Serving:
             for variant, version in pointers.active.items()
             if (task := self._serve(model, variant, version)) is not None
         ]
-        urgent += [self._begin(*pinned, urgent=True) for pinned in self._pinned - self._loaded.keys()]
+        urgent += [self._begin(*pinned, urgent=True) for pinned in self._pins() - self._loaded.keys()]
         wanted = {(model, variant) for model, pointers in found.items() for variant in pointers.active}
         for gone in self._predictors.keys() - wanted:
             del self._predictors[gone]
@@ -182,16 +218,19 @@ class Serving:
         replies = await self._replica.run(
             [
                 ("INFO", "replication"),
+                withdrawn_command(self._node),
                 *(("HGETALL", layout_key(view)) for view in views),
                 *(command for model in models for command in pointer_commands(model)),
             ]
         )
         parse_epoch(replies[0])  # Refuses a replica that is still empty.
-        layouts, rest = replies[1 : 1 + len(views)], replies[1 + len(views) :]
+        self.withdrawn = parse_withdrawn(replies[1])
+        layouts, rest = replies[2 : 2 + len(views)], replies[2 + len(views) :]
         for view, flat in zip(views, layouts, strict=True):
             for number, text in zip(checked(flat)[::2], checked(flat)[1::2], strict=True):
                 self.layouts.learn(view, int(number), text)
-        return {model: Pointers.parse(*rest[3 * i : 3 * i + 3]) for i, model in enumerate(models)}
+        found = {model: Pointers.parse(*rest[3 * i : 3 * i + 3]) for i, model in enumerate(models)}
+        return {model: NO_POINTERS if model in self.withdrawn else pointers for model, pointers in found.items()}
 
     def _serve(self, model: str, variant: str, version: int) -> asyncio.Task[None] | None:
         """Moves one pointer, or begins to load where it points."""
@@ -211,7 +250,7 @@ class Serving:
         numbers = {model: pointers.latest() for model, pointers in found.items() if pointers.last}
         replies = await self._replica.run([("HMGET", versions_key(m), *latest) for m, latest in numbers.items()])
         keep = {(model, version) for model, pointers in found.items() for version in pointers.active.values()}
-        keep |= self._pinned
+        keep |= self._pins()
         for model, reply in zip(numbers, replies, strict=True):
             records = [msgspec.json.decode(text, type=Version) for text in checked(reply) if text is not None]
             for version in standby(found[model], records):

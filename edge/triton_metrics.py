@@ -16,7 +16,7 @@ from precompute.snapshot import Snapshot
 
 _VERSION = "all"
 #: Tiers that have an answer before anybody asks.
-_CACHED = ("memory", "replica", "stale")
+CACHED = ("memory", "replica", "stale")
 #: Why a request failed, in Triton's words: for load, for the client's doing, or else.
 _REASONS = {503: "REJECTED", 504: "CANCELED"}
 
@@ -59,7 +59,7 @@ class TritonCollector(Collector):
             count, took_us = durations.count, durations.total_ns / 1000
             add(model, "nv_inference_request_success", count)
             add(model, "nv_inference_request_duration_us", took_us)
-            if tier in _CACHED:
+            if tier in CACHED:
                 add(model, "nv_cache_num_hits_per_model", count)
                 add(model, "nv_cache_hit_duration_per_model", took_us)
             else:

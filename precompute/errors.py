@@ -20,6 +20,8 @@ NearcastError
    ├─ RowRejected             a feature row that must not be stored
    ├─ ModelRejected           a model file that does not fit its declaration, or does not load
    ├─ VersionMissing          nothing published, or no such version
+   │  └─ Withdrawn            somebody has taken the model out of this node's service
+   ├─ UnknownVersion          asked for by number, and not ready here
    ├─ EntryCorrupt            stored bytes that are not what the key promises
    └─ InvalidRequest          a request that makes no sense, whatever the data
 """
@@ -151,6 +153,14 @@ class ModelRejected(PermanentError):
 
 class VersionMissing(PermanentError):
     """Nothing to serve: publish a version first."""
+
+
+class Withdrawn(VersionMissing):
+    """Load it again first."""
+
+
+class UnknownVersion(PermanentError):
+    """Names the versions that are ready."""
 
 
 class EntryCorrupt(PermanentError):

@@ -16,7 +16,8 @@ hex of the UTF-8 byte). `~` needs no percent-encoding in a URL, so a key never h
 | `model:name:seq`           | string | last version number                                          |
 | `model:name:rollout`       | string | how far a rollout has come, as JSON; expires                 |
 | `model:blob:sha256`        | string | one ONNX file                                                |
-| `model:log`                | stream | one record per publish and per change of a pointer           |
+| `model:log`                | stream | one record per publish and per change of what is served      |
+| `withdrawn:{node}`         | set    | models that an edge node does not serve for now              |
 | `experiments`              | hash   | experiment -> how it was added or stopped by command, as JSON |
 | `experiment:{name}:exposures` | stream | who was answered by which arm, and how                    |
 | `experiment:{name}:answers` | hash  | arm and tier -> answers, sampled or not                      |
@@ -198,6 +199,11 @@ def rollout_key(model: str) -> str:
 def blob_key(sha256: str) -> str:
     """One model file, named by its content."""
     return f"model:blob:{sha256}"
+
+
+def withdrawn_key(node: str) -> str:
+    """Models that somebody has taken out of a node's service."""
+    return f"withdrawn:{node}"
 
 
 REGISTRY_LOG = "model:log"

@@ -43,6 +43,8 @@ class Servable:
     version: int
     session: Session
     rules: tuple[OutputRule, ...]
+    #: Of the model file.
+    sha256: str = ""
 
 
 @dataclass(frozen=True, slots=True)

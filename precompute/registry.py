@@ -181,7 +181,7 @@ def load_servable(project: Project, model: str, record: Reply, blob: Reply) -> S
     _compare(project, declared, session.signature)
     _warm_up(declared, session)
     rules = declared.outputs or outputs.default_rules(session.signature)
-    return Servable(declared, version.variant, version.version, session, rules)
+    return Servable(declared, version.variant, version.version, session, rules, version.sha256)
 
 
 def check(project: Project, model: Model, variant: str, content: bytes) -> Sequence[OutputRule]:
@@ -251,7 +251,9 @@ def _widest(kinds: Sequence[str]) -> str:
 
 
 def _record(model: str, event: str, variant: str, version: int) -> Command:
-    return (
-        "XADD", REGISTRY_LOG, "MAXLEN", "~", LOG_RECORDS, "*",
-        "model", model, "event", event, "variant", variant, "version", version,
-    )  # fmt: skip
+    return (*event_command(model, event), "variant", variant, "version", version)
+
+
+def event_command(model: str, event: str) -> Command:
+    """Appends a record to the registry's log: everybody who follows it looks at the registry again."""
+    return ("XADD", REGISTRY_LOG, "MAXLEN", "~", LOG_RECORDS, "*", "model", model, "event", event)

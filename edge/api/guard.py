@@ -10,6 +10,8 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from edge.api import request_id
+from edge.api.oip.errors import send_text
+from edge.api.oip.paths import is_of_protocol
 from edge.api.problems import PROBLEM_JSON, send_problem
 from edge.api.wire import reason, send_response
 
@@ -34,9 +36,9 @@ class Guard:
         named = request_id.begin(scope["headers"])
         size = sum([len(name) + len(value) for name, value in scope["headers"]])
         if size > MAX_HEADER_BYTES:
-            await _refuse(send, 431, f"the headers have {size:,} bytes; the limit is {MAX_HEADER_BYTES:,}")
+            await _refuse(scope, send, 431, f"the headers have {size:,} bytes; the limit is {MAX_HEADER_BYTES:,}")
         elif len(scope.get("raw_path", b"")) + len(scope["query_string"]) > MAX_PATH_BYTES:
-            await _refuse(send, 414, f"the path and query are longer than {MAX_PATH_BYTES:,} bytes")
+            await _refuse(scope, send, 414, f"the path and query are longer than {MAX_PATH_BYTES:,} bytes")
         else:
             await self._passed_on(scope, receive, send, named)
 
@@ -55,7 +57,7 @@ class Guard:
         try:
             await self._app(scope, receive, watched)
         except HTTPException as error:
-            await _refuse(send, error.status_code, error.detail, error.headers)
+            await _refuse(scope, send, error.status_code, error.detail, error.headers)
         except Exception as error:
             log.exception("%s %s failed", scope["method"], scope["path"])
             if started:
@@ -63,7 +65,10 @@ class Guard:
             await send_problem(send, error)
 
 
-async def _refuse(send: Send, status: int, detail: str, extra: Mapping[str, str] | None = None) -> None:
+async def _refuse(scope: Scope, send: Send, status: int, detail: str, extra: Mapping[str, str] | None = None) -> None:
+    if is_of_protocol(scope["path"]):
+        await send_text(send, status, detail)
+        return
     name = request_id.current()
     document = {"type": "about:blank", "title": reason(status), "status": status, "detail": detail, "request_id": name}
     headers = [(b"content-type", PROBLEM_JSON), (b"cache-control", b"no-store"), (request_id.NAME, name.encode())]

@@ -9,7 +9,7 @@ from starlette.types import Send
 
 from edge.api import request_id
 from edge.api.authority import NoAuthority, WrongToken
-from edge.api.wire import BodyTooLarge, Header, reason, send_response
+from edge.api.wire import BodyTooLarge, Header, UnknownEncoding, reason, send_response
 from precompute import errors
 
 PROBLEM_JSON = b"application/problem+json"
@@ -21,10 +21,13 @@ STATUSES: tuple[tuple[type[Exception], int, str], ...] = (
     (errors.InvalidKey, 404, "invalid-key"),
     (errors.InvalidContext, 400, "invalid-context"),
     (errors.FeatureMissing, 422, "feature-missing"),
+    (errors.UnknownVersion, 404, "unknown-version"),
+    (errors.Withdrawn, 503, "withdrawn"),
     (errors.VersionMissing, 503, "nothing-published"),
     (NoAuthority, 403, "no-admin-token"),
     (WrongToken, 401, "wrong-token"),
     (BodyTooLarge, 413, "body-too-large"),
+    (UnknownEncoding, 415, "unknown-encoding"),
     (errors.InvalidRequest, 400, "invalid-request"),
     (errors.PermanentError, 422, "cannot-compute"),
     (errors.Overloaded, 503, "overloaded"),
@@ -64,13 +67,19 @@ def _extras(error: Exception) -> Mapping[str, object]:
             return {}
 
 
+def retry_after(error: Exception) -> list[Header]:
+    """When to come back, for what may work later."""
+    if not isinstance(error, errors.TransientError | errors.VersionMissing):
+        return []
+    after_s = error.retry_after_s if isinstance(error, errors.Overloaded) else 1
+    return [(b"retry-after", b"%d" % after_s)]
+
+
 async def send_problem(send: Send, error: Exception, *, head: bool = False, extra: tuple[Header, ...] = ()) -> None:
     """Answers with the problem document of an error."""
     name = request_id.current()
     headers: list[Header] = [(b"content-type", PROBLEM_JSON), (b"cache-control", b"no-store"), *extra]
     headers.append((request_id.NAME, name.encode()))
-    if isinstance(error, errors.TransientError | errors.VersionMissing):
-        after_s = error.retry_after_s if isinstance(error, errors.Overloaded) else 1
-        headers.append((b"retry-after", b"%d" % after_s))
+    headers += retry_after(error)
     body = orjson.dumps({**problem(error), "request_id": name})
     await send_response(send, status_of(error), headers, body, head=head)

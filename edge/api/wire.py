@@ -20,6 +20,10 @@ class BodyTooLarge(InvalidRequest):
     """The request's body exceeds the limit."""
 
 
+class UnknownEncoding(InvalidRequest):
+    """Names the encodings of a body that are understood."""
+
+
 async def send_response(send: Send, status: int, headers: Iterable[Header], body: bytes, *, head: bool = False) -> None:
     """One complete response; for HEAD the body is left out and its length kept."""
     lengthy = [*headers, (b"content-length", b"%d" % len(body))]

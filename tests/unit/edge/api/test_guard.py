@@ -90,3 +90,13 @@ async def test_a_refusal_keeps_its_headers() -> None:
 
     assert status(sent) == 405
     assert (b"allow", b"GET") in sent[0]["headers"]
+
+
+@pytest.mark.parametrize("path", ["/v2", "/v2/models/late/infer", "/v1/models/late:predict"])
+async def test_clients_of_open_inference_get_errors_as_they_read_them(path: str) -> None:
+    """A text under `error`, whoever refuses."""
+    sent = await asked(fine, path=path, raw_path=b"/" * (MAX_PATH_BYTES + 1))
+
+    assert sent[0]["status"] == 414
+    assert dict(sent[0]["headers"])[b"content-type"] == b"application/json"
+    assert list(orjson.loads(sent[1]["body"])) == ["error"]

@@ -9,7 +9,7 @@ import pytest
 from starlette.types import Message
 
 from edge.api.problems import STATUSES, problem, send_problem, status_of
-from edge.api.wire import BodyTooLarge
+from edge.api.wire import BodyTooLarge, UnknownEncoding
 from precompute import errors
 from precompute.errors import FeatureMissing, NearcastError, Overloaded, StoreUnavailable, UnknownModel, VersionMissing
 
@@ -27,6 +27,8 @@ WANTED = {
     errors.RowRejected: 422,
     errors.ModelRejected: 422,
     errors.VersionMissing: 503,
+    errors.Withdrawn: 503,
+    errors.UnknownVersion: 404,
     errors.EntryCorrupt: 422,
     errors.InvalidRequest: 400,
     errors.PermanentError: 422,
@@ -35,6 +37,7 @@ WANTED = {
     errors.DeadlineExceeded: 504,
     errors.TransientError: 503,
     BodyTooLarge: 413,
+    UnknownEncoding: 415,
     # These end a process; should one ever reach a request, it is our fault.
     errors.ConfigError: 500,
     errors.ManifestError: 500,
@@ -59,7 +62,7 @@ def test_no_error_of_ours_has_been_forgotten() -> None:
     """A new class must be given a status here, knowingly."""
     ours = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, NearcastError)]
 
-    assert set(ours) | {BodyTooLarge} == set(WANTED)
+    assert set(ours) | {BodyTooLarge, UnknownEncoding} == set(WANTED)
 
 
 @pytest.mark.parametrize(("kind", "status"), WANTED.items(), ids=lambda value: getattr(value, "__name__", str(value)))

@@ -1,0 +1,47 @@
+"""KServe's v1 door, `POST /v1/models/{model}:predict`: rows in, predictions out, computed like tensors of v2."""
+
+from __future__ import annotations
+
+import time
+from itertools import count
+
+import orjson
+from starlette.types import Receive, Scope
+
+from edge.api.oip.by_tensors import ByTensors
+from edge.api.oip.compression import folded, read_decoded
+from edge.api.oip.instances import feeds_of_instances, predictions
+from edge.api.oip.reply import NO_STORE, Reply, timing
+from edge.api.wire import JSON
+from edge.serving import Serving
+from edge.stats import Stats, Tier
+from edge.tensor_lane import GivenRows
+from precompute.output_tensors import answer_specs
+from precompute.settings import Settings
+
+
+class V1Predict:
+    """Answers with the default variant of any model."""
+
+    def __init__(self, by_tensors: ByTensors, serving: Serving, stats: Stats, settings: Settings) -> None:
+        self._by_tensors = by_tensors
+        self._serving = serving
+        self._stats = stats
+        self._settings = settings
+        self._unique = count()
+
+    async def answer(self, scope: Scope, receive: Receive, model: str) -> Reply:
+        """The response. Raises NearcastError: why there is none."""
+        began = time.perf_counter()
+        predictor = self._serving.predictor(model)
+        servable = predictor.servable
+        body = await read_decoded(scope, receive, self._settings.max_body_bytes)
+        feeds, rows = feeds_of_instances(body, servable.session.signature, self._settings.max_keys_per_request)
+        given = GivenRows(f"v1:{next(self._unique)}", feeds, rows)
+        outputs = await self._by_tensors.computed(predictor, given, self._settings.budget_ms)
+        specs = answer_specs(servable.rules, servable.session.signature)
+        document = {"predictions": predictions(specs, outputs)}
+        took_s = time.perf_counter() - began
+        self._stats.answered(model, servable.variant, Tier.LIVE, took_s)
+        content, encoding = await folded(scope, orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY))
+        return Reply([(b"content-type", JSON), NO_STORE, timing(Tier.LIVE, took_s), *encoding], content)
