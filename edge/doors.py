@@ -47,7 +47,8 @@ def predict_door(edge: Edge) -> Predict:
 
 def rank_door(edge: Edge, predict: Predict) -> Rank:
     """The one of rankings."""
-    return Rank(edge.ladder, edge.serving, edge.stats, edge.settings, edge.hot.count, predict, edge.auto)
+    counted = edge.hot.count
+    return Rank(edge.ladder, edge.serving, edge.stats, edge.settings, counted, predict, edge.auto, edge.experiments)
 
 
 def description(edge: Edge, now_ms: Callable[[], int]) -> Description:

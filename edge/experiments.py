@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import msgspec
 
@@ -77,6 +77,16 @@ class Experiments:
                 self.unready += 1
                 return None
         return Dealt(assigned, known[1][assigned.arm.name])
+
+    def deal_all(self, model: str, keys: Iterable[Key], headers: Headers, query: Mapping[str, str]) -> Dealt | None:
+        """As `deal`, for keys that have to be answered alike; None if they are not all the same unit's."""
+        first: Dealt | None = None
+        for key in keys:
+            dealt = self.deal(model, key, headers, query)
+            if dealt is None or (first is not None and dealt.assigned.unit != first.assigned.unit):
+                return None
+            first = first or dealt
+        return first
 
     def _look_for_arms(self, experiment: Experiment) -> tuple[int, Mapping[str, Predictor]] | None:
         """What answers for each arm while nothing else serves; None if one of them has nothing yet."""

@@ -177,9 +177,9 @@ def remarks(report: Report) -> list[str]:
         )
         found.append("units are missing from some arms; find out why before believing anything else in here")
     if report.records_gone:
-        found.append(f"the oldest {report.records_gone:,} records have made room; units and latency are of the rest")
+        found.append(f"the oldest {report.records_gone:,} record(s) have made room; units and latency are of the rest")
     if report.records_earlier:
-        found.append(f"{report.records_earlier:,} records are from before shares were changed, and left out")
+        found.append(f"{report.records_earlier:,} record(s) are from before shares were changed, and left out")
     return found
 
 

@@ -15,12 +15,14 @@ import msgspec
 from starlette.types import Receive, Scope, Send
 
 from edge.answer import Ladder
+from edge.api.arms import experiment_headers, query_of
 from edge.api.asked_key import Context
 from edge.api.predict import Predict, is_routed
 from edge.api.problems import problem, send_problem, status_of
 from edge.api.wire import JSON, path_segments, read_body, send_response
 from edge.ask import Answer, Ask
 from edge.auto import Auto
+from edge.experiments import Dealt, Experiments
 from edge.ranking import Order, Ranked, Ranking
 from edge.scores import Score
 from edge.serving import Serving
@@ -63,7 +65,7 @@ class RankRequest(msgspec.Struct, forbid_unknown_fields=True):
 class Wanted(NamedTuple):
     """A request that makes sense: whom to ask, for what, and until when by the event loop's clock.
 
-    `fits` says whether whom to ask is expected to answer in time.
+    `fits` says whether whom to ask is expected to answer in time; `dealt` by which experiment it was chosen.
     """
 
     predictor: Predictor
@@ -71,6 +73,7 @@ class Wanted(NamedTuple):
     score: Score
     deadline: float
     fits: bool
+    dealt: Dealt | None
 
 
 class Rank:
@@ -85,10 +88,12 @@ class Rank:
         count: Callable[[str, str], None],
         predict: Predict,
         auto: Auto,
+        experiments: Experiments,
     ) -> None:
         """`count` is told of each key that was answered; budgets, users and failures are as `predict` has them."""
         self._predict = predict
         self._auto = auto
+        self._experiments = experiments
         self._ladder = ladder
         self._serving = serving
         self._stats = stats
@@ -118,8 +123,13 @@ class Rank:
             # Its candidates have been counted already, each by what became of it.
             await send_problem(send, error)
             return
-        timing = (b"server-timing", b"rank;dur=%.3f" % ((time.perf_counter() - began) * 1000))
+        took_s = time.perf_counter() - began
+        timing = (b"server-timing", b"rank;dur=%.3f" % (took_s * 1000))
         headers = [(b"content-type", JSON), (b"cache-control", b"no-store"), timing]
+        if wanted.dealt is not None:
+            headers += experiment_headers(wanted.dealt.assigned, ())
+            position, answer = next(iter(answers.items()))
+            self._experiments.answered(wanted.dealt, wanted.ranking.keys[position], answer.tier, took_s)
         await send_response(send, 200, headers, _body(wanted, request, best))
 
     def _decode(self, body: bytes) -> RankRequest:
@@ -138,16 +148,21 @@ class Rank:
     async def _wanted(self, scope: Scope, name: str, request: RankRequest) -> Wanted:
         model = self._serving.project.model(name)
         budget_ms = self._predict.budget_ms(request.budget_ms)
-        fits = True
-        if is_routed(model, request.variant):
+        ranking = Ranking(request.candidates, compose_keys(model, request.key, request.candidates, request.context))
+        fits, dealt = True, None
+        if request.variant is None:
+            query = query_of(scope, self._experiments.parameters(name))
+            dealt = self._experiments.deal_all(name, ranking.keys.values(), scope["headers"], query)
+        if dealt is not None:
+            predictor = dealt.predictor
+        elif is_routed(model, request.variant):
             # One variant for all: what two models say of two candidates cannot be compared.
             predictor, choice = await self._auto.for_all(model, budget_ms, self._predict.named(scope))
             budget_ms, fits = choice.budget_ms, choice.fits
         else:
             predictor = self._serving.predictor(name, request.variant)
         score = Score.among(predictor.servable.rules, request.output, request.pick)
-        ranking = Ranking(request.candidates, compose_keys(model, request.key, request.candidates, request.context))
-        return Wanted(predictor, ranking, score, asyncio.get_running_loop().time() + budget_ms / 1000, fits)
+        return Wanted(predictor, ranking, score, asyncio.get_running_loop().time() + budget_ms / 1000, fits, dealt)
 
     async def _predicted(self, wanted: Wanted, began: float) -> dict[int, Answer]:
         """Answers by position; what has none is among the failed."""

@@ -51,6 +51,14 @@ class Problem(Struct, frozen=True, kw_only=True, omit_defaults=True):
         return self.type.rpartition(":")[2]
 
 
+class Part(Struct, frozen=True, kw_only=True):
+    """An answer's part in an experiment."""
+
+    name: Annotated[str, Meta(description="The experiment's.")]
+    arm: Annotated[str, Meta(description="Whose variant or version it is of.")]
+    override: Annotated[bool, Meta(description="Whether the request asked for this arm.")] = False
+
+
 class Answer(Struct, frozen=True, kw_only=True):
     """A prediction and where it came from."""
 
@@ -58,6 +66,9 @@ class Answer(Struct, frozen=True, kw_only=True):
     age_s: _Age
     prediction: Prediction
     over_budget: Annotated[bool, Meta(description="Whether no variant was expected to answer in time.")] = False
+    experiment: Annotated[Part | None, Meta(description="Which experiment decided about the variant, if one did.")] = (
+        None
+    )
     status: Literal[200] = 200
 
     @property

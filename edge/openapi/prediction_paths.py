@@ -29,6 +29,8 @@ _ANSWER_HEADERS: Schema = {
     "Cache-Control": {"description": "What caches in between may do with it.", **_TEXT},
     "Surrogate-Key": {"description": "The features that it depends on, for caches that are told of changes.", **_TEXT},
     "Nearcast-Variant": {"description": "Of `auto`: which variant was chosen, and by what.", **_TEXT},
+    "Nearcast-Experiment": {"description": "`NAME=ARM` of an experiment that decided about the variant.", **_TEXT},
+    "Vary": {"description": "Request headers that decide about the variant, too.", **_TEXT},
     "Server-Timing": {"description": "The tier that answered, and how long it took.", **_TEXT},
 }
 _BUDGET: Schema = {

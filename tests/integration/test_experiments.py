@@ -203,6 +203,28 @@ def test_each_key_of_a_body_takes_part_by_itself(project: EdgeProject, nearcast:
         }
 
 
+def test_a_ranking_is_one_answer(project: EdgeProject, nearcast: Command) -> None:
+    """All candidates are predicted with the arm of whom they are ranked for; where that is not one unit, with none."""
+    nearcast(*ADD, "--unit", "header.x-user")
+    body = {"key": {"origin": "EWR"}, "candidates": {"flight": FLIGHTS[:8]}, "k": 8}
+
+    with edge_process(project.settings) as edge:
+        said = {}
+        for user in (f"u{n}" for n in range(12)):
+            response = edge.client.post("/v1/rank/late", json=body, headers={"x-user": user})
+            arm = said[user] = response.headers["nearcast-experiment"].removeprefix("faster=")
+            assert response.json()["variant"] == {"control": "default", "quick": "fast"}[arm]
+        assert {one.unit: one.arm for one in records(project, 12)} == said
+        assert set(said.values()) == {"control", "quick"}
+
+        assert "nearcast-experiment" not in edge.client.post("/v1/rank/late", json=body).headers
+        nearcast("experiment", "stop", "faster")
+        nearcast("experiment", "add", "mixed", "late", "--arm", "a=default", "--arm", "b=fast", "--unit", "key.flight")
+        Asked(edge).until_it_runs("mixed")
+        mixed = edge.client.post("/v1/rank/late", json=body)
+        assert (mixed.json()["variant"], mixed.headers.get("nearcast-experiment")) == ("default", None)
+
+
 def test_an_arm_may_be_a_version_that_serves_nobody_else(project: EdgeProject, nearcast: Command) -> None:
     """It is loaded for the experiment, kept while it runs, and not before all arms are there."""
     new = onnx_models.mlp((4, 8, 1), seed=99)
