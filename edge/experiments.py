@@ -192,6 +192,7 @@ class Experiments:
         self._queries = {model: frozenset(names) for model, names in queries.items()}
         arms = [(model, arm) for model, experiments in running.items() for one in experiments for arm in one.arms]
         pinned = {(model, arm.version) for model, arm in arms if arm.version is not None}
+        self._exposures.share_among(self.running)
         self._serving.experiment_on(frozenset(running), frozenset(pinned))
 
 

@@ -17,6 +17,8 @@ from precompute.updates import Command, Reply
 
 #: Exposures gather for so long: a batch costs the primary one wake-up, and nobody looks at them sooner.
 GATHER_S = 0.1
+#: Records that stay of each experiment, however many there are.
+LEAST_KEPT = 1_000
 
 
 class Exposures:
@@ -31,17 +33,21 @@ class Exposures:
         """Has nothing to send.
 
         Args:
-            kept: records of each experiment that stay in its stream.
+            kept: records of all experiments that stay in their streams.
         """
         self._primary = primary
         self._max_waiting = max_waiting
-        self._kept = kept
+        self._kept_of_all = self._kept = kept
         self._gathered: dict[str, list[Exposure]] = {}
         self._counted: dict[str, Counter[str]] = {}
         self._gathering = 0
         self.waiting = 0
         self.written = 0
         self.dropped = 0
+
+    def share_among(self, experiments: int) -> None:
+        """So many run from now on; each has its part of what may be kept."""
+        self._kept = max(LEAST_KEPT, self._kept_of_all // max(1, experiments))
 
     def offer(self, assigned: Assigned, key: str, version: int, tier: str, took_s: float, at_ms: int) -> None:
         """Takes one answer if there is room; counts it as dropped if not."""

@@ -17,6 +17,9 @@ from precompute.updates import Command, Reply
 
 #: Records of one read.
 PAGE = 5_000
+#: What nobody adds to for so long is forgotten. It has an expiry besides, so that a server which is full gives it up
+#: rather than features; while an experiment runs its stream is used too often to be chosen.
+KEEP_S = 90 * 86_400
 #: What stands in front of the tier of answers that somebody has asked for by name.
 _OVERRIDE = "override:"
 #: Counts records beside the answers; those that are no longer in the stream have made room.
@@ -64,7 +67,9 @@ def write_commands(
     ]  # fmt: skip
     counts = unrecorded + Counter(answer_name(e.arm, e.tier, override=e.override) for e in exposures)
     counts[_RECORDS] = len(exposures)
-    return commands + [("HINCRBY", answers_key(experiment), name, count) for name, count in counts.items() if count]
+    totals = answers_key(experiment)
+    commands += [("HINCRBY", totals, name, count) for name, count in counts.items() if count]
+    return [*commands, ("EXPIRE", stream, KEEP_S), ("EXPIRE", totals, KEEP_S)]
 
 
 def answer_name(arm: str, tier: str, *, override: bool) -> str:

@@ -66,8 +66,8 @@ class Settings(BaseSettings):
     max_write_backs: _Count = 4096
     #: Answers of experiments that may wait to be recorded; more are dropped and counted.
     max_exposures: _Count = 20_000
-    #: Records that stay of each experiment, about 100 bytes each; the oldest make room.
-    exposures_kept: _Count = 200_000
+    #: Records of experiments that stay, shared among those that run; the oldest make room.
+    exposures_kept: _Count = 1_000_000
     #: Answers to tensors that are remembered by content, in each process; 0 for none.
     response_cache_bytes: Annotated[int, Field(ge=0)] = 0
     #: Hottest keys that an edge fetches before it says it is ready.

@@ -69,7 +69,11 @@ def describe(project: Project) -> dict[str, object]:
         }
         for model in project.models.values()
     ]
-    return {"project": project.name, "views": views, "models": models}
+    experiments = [
+        {"name": of.name, "model": of.model, "layer": of.layer, "slice": list(of.slice), "arms": of.shares}
+        for of in project.experiments.values()
+    ]
+    return {"project": project.name, "views": views, "models": models, "experiments": experiments}
 
 
 def _tables(project: Project) -> RenderableType:
@@ -94,6 +98,12 @@ def _tables(project: Project) -> RenderableType:
     if models:
         columns = ("model", "key", "depends on", "context", "variants", "ttl")
         parts.append(table(columns, models, title="Models"))
+    if project.experiments:
+        rows = [
+            (of.name, of.model, of.layer, f"{of.slice[0]:g} to {of.slice[1]:g}", str(of.unit), ", ".join(of.shares))
+            for of in project.experiments.values()
+        ]
+        parts.append(table(("experiment", "model", "layer", "slice", "unit", "arms"), rows, title="Experiments"))
     return Group(*parts)
 
 

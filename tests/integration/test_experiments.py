@@ -18,6 +18,7 @@ from deploy.cli.run import run
 from deploy.local.redis_pair import RedisPair
 from precompute import predictions
 from precompute.entry import Entry
+from precompute.experiment_store import ExperimentStore
 from precompute.exposures import Exposure, read_answers, read_exposures
 from precompute.keys import exposures_key, hot_key
 from tests import onnx_models
@@ -38,14 +39,20 @@ ADD = ("experiment", "add", "faster", "late", "--arm", "control=default", "--arm
 Command = Callable[..., Any]
 
 
-@pytest.fixture
-def project(tmp_path: Path, clean_redis: RedisPair) -> Iterator[EdgeProject]:
+def declared(directory: Path, pair: RedisPair) -> EdgeProject:
     """Flights of one airport, and a model of two published variants: versions 1 and 2."""
     text = MANIFEST.replace("max_age_s = 60.0", 'max_age_s = 60.0, refresh = "always"')
     files = {("late", variant): graph("late", variant) for variant in ("default", "fast")}
-    published = EdgeProject.declare(tmp_path, clean_redis, text, files, look_every_s=0.2, lease_ttl_s=1.0)
+    published = EdgeProject.declare(directory, pair, text, files, look_every_s=0.2, lease_ttl_s=1.0)
     published.put_flights(FLIGHTS, [n / len(FLIGHTS) for n in range(len(FLIGHTS))])
     published.put_weather({"EWR": 0.5})
+    return published
+
+
+@pytest.fixture
+def project(tmp_path: Path, clean_redis: RedisPair) -> Iterator[EdgeProject]:
+    """The project, for a test."""
+    published = declared(tmp_path, clean_redis)
     yield published
     published.store.close()
 
@@ -201,6 +208,27 @@ def test_each_key_of_a_body_takes_part_by_itself(project: EdgeProject, nearcast:
         assert {one.unit: one.arm for one in found} == {
             flight: a["experiment"]["arm"] for flight, a in zip(FLIGHTS, answers, strict=True)
         }
+
+
+def test_answers_do_without_a_primary(tmp_path: Path, own_redis_pair: RedisPair) -> None:
+    """The arms stay as they are; what cannot be recorded is counted as dropped."""
+    project = declared(tmp_path, own_redis_pair)
+    ExperimentStore(project.store, project.project).add(
+        "faster", {"model": "late", "arms": {"control": {"variant": "default"}, "quick": {"variant": "fast"}}}
+    )
+    project.replicate()
+
+    with edge_process(project.settings) as edge:
+        asked = Asked(edge)
+        before = [asked.get(f"{flight}:EWR").headers["nearcast-experiment"] for flight in FLIGHTS[:20]]
+        records(project, 20)
+        project.store.close()
+        own_redis_pair.primary.process.kill()
+        wait_until(lambda: not edge.get("/readyz").json()["primary_connected"])
+
+        assert before == [asked.get(f"{flight}:EWR").headers["nearcast-experiment"] for flight in FLIGHTS[:20]]
+        edge.wait_for_metric("nearcast_exposures_dropped_total", 20)
+        assert edge.metric("nearcast_exposures_dropped_total") == 20
 
 
 def test_a_ranking_is_one_answer(project: EdgeProject, nearcast: Command) -> None:

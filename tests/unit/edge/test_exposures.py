@@ -9,6 +9,7 @@ from edge.assignment import Assigned, is_sampled
 from edge.exposures import Exposures
 from precompute.errors import StoreUnavailable
 from precompute.experiments import Arm, Experiment
+from precompute.exposures import KEEP_S
 from precompute.store import CommandFailed
 from tests.unit.edge.test_write_back import FakePrimary
 from tests.waiting import until
@@ -48,6 +49,8 @@ async def test_a_batch_goes_out_by_itself_with_all_there_is_to_know() -> None:
         ("HINCRBY", counts, "a:memory", 1),
         ("HINCRBY", counts, "b:override:live", 1),
         ("HINCRBY", counts, "records", 2),
+        ("EXPIRE", stream, KEEP_S),
+        ("EXPIRE", counts, KEEP_S),
     ]  # fmt: skip
 
 
@@ -103,3 +106,18 @@ async def test_without_a_primary_they_are_dropped_and_counted() -> None:
     assert (exposures.waiting, exposures.written, exposures.dropped) == (0, 0, 3)
     exposures.send()
     assert len(primary.futures) == 2
+
+
+async def test_what_is_kept_is_shared_among_the_experiments_that_run() -> None:
+    """So that a thousand of them take no more room than one; some of each is always there."""
+    _, primary = make()
+    kept = []
+
+    for running in (1, 10, 10_000):
+        exposures = Exposures(primary, max_waiting=10, kept=50_000)  # type: ignore[arg-type]
+        exposures.share_among(running)
+        exposures.offer(assigned(), "k", 1, "memory", 0.001, 1)
+        exposures.send()
+        kept.append(primary.sent[-5][4])
+
+    assert kept == [50_000, 5_000, 1_000]

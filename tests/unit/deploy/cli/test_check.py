@@ -73,3 +73,19 @@ def test_the_file_may_come_from_the_environment(good: Path, monkeypatch: pytest.
 
     assert run(["check", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["file"] == str(good)
+
+
+def test_experiments_are_summed_up_too(tmp_path: Path, capsys: Captured) -> None:
+    """For people and for programs."""
+    path = tmp_path / "tried.toml"
+    arms = "arms = { old = { variant = 'default' }, young = { variant = 'other', share = 3 } }"
+    path.write_text(f"{TEXT}\n[experiments.trial]\nmodel = 'score'\n{arms}\n")
+
+    run(["check", str(path), "--json"])
+    document = json.loads(capsys.readouterr().out)
+    run(["check", str(path)])
+
+    assert document["experiments"] == [
+        {"name": "trial", "model": "score", "layer": "score", "slice": [0, 1], "arms": {"old": 0.25, "young": 0.75}}
+    ]
+    assert "trial" in capsys.readouterr().out
