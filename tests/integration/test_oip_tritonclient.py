@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pytest
-from tritonclient.http import InferenceServerClient, InferInput, InferRequestedOutput, InferResult
+from tritonclient.http import InferenceServerClient, InferInput, InferRequestedOutput, InferResult, aio
 from tritonclient.utils import InferenceServerException, np_to_triton_dtype
 
 from deploy.local.redis_pair import RedisPair
@@ -216,6 +217,19 @@ class TestInfer:
         for i, result in enumerate(results):
             assert result.get_response()["id"] == str(i)
             np.testing.assert_allclose(result.as_numpy("y"), direct("later", x=X + i)["y"], rtol=1e-5)
+
+
+async def test_the_client_for_event_loops(scene: Scene) -> None:
+    """`tritonclient.http.aio`, many requests at once and compressed both ways."""
+    async with aio.InferenceServerClient(str(scene.edge.client.base_url).removeprefix("http://").rstrip("/")) as client:
+        feeds = [{"x": X + i} for i in range(20)]
+        compressed = {"request_compression_algorithm": "gzip", "response_compression_algorithm": "deflate"}
+        results = await asyncio.gather(*(client.infer("later", inputs(each), **compressed) for each in feeds))
+        ready = await client.is_model_ready("later")
+
+    assert ready
+    for each, result in zip(feeds, results, strict=True):
+        np.testing.assert_allclose(result.as_numpy("y"), direct("later", **each)["y"], rtol=1e-5)
 
 
 class TestKeys:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from itertools import count
 
+from edge.api.oip.aside import LARGE_BYTES, elsewhere
 from edge.api.oip.budget import budget_ms
 from edge.api.oip.found import Found
 from edge.api.oip.inputs import Parsed, feeds_of
@@ -48,12 +49,13 @@ class ByTensors:
         servable = predictor.servable
         wanted = wanted_outputs(parsed, answer_specs(servable.rules, servable.session.signature))
         time_ms = budget_ms(parsed.parameters, self._settings.budget_ms)
-        feeds, rows = feeds_of(parsed, servable.session.signature, self._settings.max_keys_per_request)
+        most = self._settings.max_keys_per_request
+        feeds, rows = await elsewhere(parsed.size > LARGE_BYTES, feeds_of, parsed, servable.session.signature, most)
         if self.cache is None:
             outputs = await self.computed(predictor, GivenRows(str(next(self._unique)), feeds, rows), time_ms)
             return Found(predictor, wanted, outputs, Tier.LIVE)
         names = [one.spec.name for one in wanted]
-        name = digest(servable, names, feeds)
+        name = await elsewhere(parsed.size > LARGE_BYTES, digest, servable, names, feeds)
         kept = self.cache.get(name)
         if kept is not None:
             return Found(predictor, wanted, kept, Tier.MEMORY)

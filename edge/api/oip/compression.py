@@ -16,7 +16,7 @@ _RAW = -15
 #: What is smaller is not worth a client's time.
 _LEAST_BYTES = 256
 #: zlib lets go of the interpreter: what takes it longer than a hand-over is done elsewhere.
-_LARGE_BYTES = 64 << 10
+_LARGE_BYTES = 16 << 10
 #: Speed counts; the next level saves a few percent for half as much time again.
 _LEVEL = 1
 

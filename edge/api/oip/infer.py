@@ -10,6 +10,7 @@ from typing import Any
 
 from starlette.types import Receive, Scope
 
+from edge.api.oip.aside import LARGE_BYTES, elsewhere
 from edge.api.oip.by_key import ByKey
 from edge.api.oip.by_tensors import ByTensors
 from edge.api.oip.compression import folded, read_decoded
@@ -41,13 +42,15 @@ class Infer:
         """The response. Raises NearcastError: why there is none."""
         began = time.perf_counter()
         body = await read_decoded(scope, receive, self._max_body_bytes)
-        parsed = parse(body, header(scope, _LENGTH))
+        parsed = await elsewhere(len(body) > LARGE_BYTES, parse, body, header(scope, _LENGTH))
         _refuse_extensions(parsed.parameters)
         if "key" in parsed.parameters:
             found = await self._by_key.answer(scope, parsed, model, version)
         else:
             found = await self._by_tensors.answer(parsed, model, version)
-        content, json_length = response_body(_head(found, parsed), found.wanted, found.outputs)
+        large = sum(array.nbytes for array in found.outputs.values()) > LARGE_BYTES
+        head = _head(found, parsed)
+        content, json_length = await elsewhere(large, response_body, head, found.wanted, found.outputs)
         took_s = time.perf_counter() - began
         self._stats.answered(model, found.predictor.servable.variant, found.tier, took_s)
         content, encoding = await folded(scope, content)

@@ -10,6 +10,7 @@ import numpy as np
 
 from edge.api.oip.binary_tensors import binary_array
 from edge.api.oip.datatypes import DATATYPES, shown_shape
+from edge.api.oip.decoding import decoded
 from edge.api.oip.json_tensors import json_array
 from edge.api.oip.shapes import InferRequest, Parameters, RequestInput
 from precompute.errors import InvalidRequest
@@ -21,10 +22,11 @@ _SHARED_MEMORY = "shared_memory_region"
 
 @dataclass(frozen=True, slots=True)
 class Parsed:
-    """A body, taken apart: the JSON, and the bytes behind it."""
+    """A body of so many bytes, taken apart: the JSON, and the bytes behind it."""
 
     request: InferRequest
     binary: memoryview
+    size: int = 0
 
     @property
     def parameters(self) -> Parameters:
@@ -53,11 +55,7 @@ def parse(body: bytes, header_length: bytes | None) -> Parsed:
             what = f"no length within a body of {len(body)} bytes"
             raise InvalidRequest(f"Inference-Header-Content-Length {header_length[:40]!r} is {what}")
         length = int(text)
-    try:
-        request = _DECODER.decode(body[:length])
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise InvalidRequest(f"the request's JSON: {error}") from None
-    return Parsed(request, memoryview(body)[length:])
+    return Parsed(decoded(_DECODER, body[:length], "the request's JSON"), memoryview(body)[length:], len(body))
 
 
 def feeds_of(parsed: Parsed, signature: Signature, max_rows: int) -> tuple[dict[str, Array], int]:

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from edge.api.oip.decoding import decoded
 from edge.api.oip.json_tensors import nested_array
 from edge.api.oip.shapes import Instances
 from precompute.errors import InvalidRequest
@@ -26,10 +27,7 @@ def feeds_of_instances(body: bytes, signature: Signature, max_rows: int) -> tupl
     Raises:
         InvalidRequest: not written like this, or not what the model takes.
     """
-    try:
-        instances = _DECODER.decode(body).instances
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise InvalidRequest(f'the body must be JSON like {{"instances": [...]}}: {error}') from None
+    instances = decoded(_DECODER, body, 'the body must be JSON like {"instances": [...]}').instances
     if not 1 <= len(instances) <= max_rows:
         raise InvalidRequest(f"a request holds 1 to {max_rows} instances, this one {len(instances)}")
     texts = [bytes(instance).strip() for instance in instances]
@@ -42,10 +40,7 @@ def feeds_of_instances(body: bytes, signature: Signature, max_rows: int) -> tupl
 
 def _by_name(text: bytes, specs: Sequence[TensorSpec]) -> dict[str, bytes]:
     names = {spec.name for spec in specs}
-    try:
-        row = _BY_NAME.decode(text)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise InvalidRequest(f"an instance is an object of inputs by name ({', '.join(names)}): {error}") from None
+    row = decoded(_BY_NAME, text, f"an instance is an object of inputs by name ({', '.join(names)})")
     if row.keys() != names:
         odd = sorted(row.keys() ^ names)[0]
         what = "is missing from an instance" if odd in names else "is no input of the model"
@@ -57,7 +52,7 @@ def _column(spec: TensorSpec, texts: Sequence[bytes]) -> Array:
     # A single value need not stand in as many brackets as the model has axes.
     depth = max(len(spec.shape), 1) if texts[0].startswith(b"[") else 1
     array = nested_array(spec.name, b"[" + b",".join(texts) + b"]", spec.dtype, depth)
-    if array.ndim != depth or not array.size or not spec.accepts_row(array.shape[1:]):
+    if not array.size or not spec.accepts_row(array.shape[1:]):
         row = list(array.shape[1:])
         raise InvalidRequest(f"input {spec.name!r}: a row has shape {row}, the model takes {spec.kind}")
     return spec.fit(array) if spec.batched else array

@@ -14,6 +14,7 @@ from edge.api.authority import require_admin
 from edge.api.oip.by_key import ByKey
 from edge.api.oip.by_tensors import ByTensors
 from edge.api.oip.compression import read_decoded
+from edge.api.oip.decoding import decoded
 from edge.api.oip.errors import send_error
 from edge.api.oip.infer import Infer
 from edge.api.oip.metadata import model_config, model_metadata, server_metadata
@@ -151,10 +152,7 @@ class OpenInference:
     async def _small(self, scope: Scope, receive: Receive, kind: type[S]) -> S:
         """A body that may be missing."""
         body = await read_decoded(scope, receive, _SMALL_BODY_BYTES)
-        try:
-            return msgspec.json.decode(body or b"{}", type=kind)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise InvalidRequest(f"the request's JSON: {error}") from None
+        return decoded(msgspec.json.Decoder(kind), body or b"{}", "the request's JSON")
 
 
 def _got(scope: Scope, document: object) -> Reply:

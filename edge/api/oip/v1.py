@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from itertools import count
 
 import orjson
 from starlette.types import Receive, Scope
 
+from edge.api.oip.aside import LARGE_BYTES, elsewhere
 from edge.api.oip.by_tensors import ByTensors
 from edge.api.oip.compression import folded, read_decoded
 from edge.api.oip.instances import feeds_of_instances, predictions
@@ -15,8 +17,8 @@ from edge.api.oip.reply import NO_STORE, Reply, timing
 from edge.api.wire import JSON
 from edge.serving import Serving
 from edge.stats import Stats, Tier
-from edge.tensor_lane import GivenRows
-from precompute.output_tensors import answer_specs
+from edge.tensor_lane import GivenRows, Outputs
+from precompute.output_tensors import AnswerSpec, answer_specs
 from precompute.settings import Settings
 
 
@@ -36,12 +38,18 @@ class V1Predict:
         predictor = self._serving.predictor(model)
         servable = predictor.servable
         body = await read_decoded(scope, receive, self._settings.max_body_bytes)
-        feeds, rows = feeds_of_instances(body, servable.session.signature, self._settings.max_keys_per_request)
+        large, most = len(body) > LARGE_BYTES, self._settings.max_keys_per_request
+        feeds, rows = await elsewhere(large, feeds_of_instances, body, servable.session.signature, most)
         given = GivenRows(f"v1:{next(self._unique)}", feeds, rows)
         outputs = await self._by_tensors.computed(predictor, given, self._settings.budget_ms)
         specs = answer_specs(servable.rules, servable.session.signature)
-        document = {"predictions": predictions(specs, outputs)}
+        large = sum(array.nbytes for array in outputs.values()) > LARGE_BYTES
+        written = await elsewhere(large, _document, specs, outputs)
         took_s = time.perf_counter() - began
         self._stats.answered(model, servable.variant, Tier.LIVE, took_s)
-        content, encoding = await folded(scope, orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY))
+        content, encoding = await folded(scope, written)
         return Reply([(b"content-type", JSON), NO_STORE, timing(Tier.LIVE, took_s), *encoding], content)
+
+
+def _document(specs: Sequence[AnswerSpec], outputs: Outputs) -> bytes:
+    return orjson.dumps({"predictions": predictions(specs, outputs)}, option=orjson.OPT_SERIALIZE_NUMPY)

@@ -275,3 +275,30 @@ def test_whatever_comes_is_taken_or_refused(inputs: object, behind: bytes, signa
         assert str(error)
         return
     assert all(len(array) == rows for array in feeds.values())
+
+
+@pytest.mark.parametrize("member", ["data", "z"])
+def test_brackets_without_an_end_are_refused(member: str) -> None:
+    """Wherever they stand; they would otherwise end the reader."""
+    text = json.dumps({"inputs": [tensor()]}).encode()[:-3] + b',"%b":%b' % (member.encode(), b"[" * 400_000)
+
+    with pytest.raises(InvalidRequest, match=r"recursion|malformed|truncated"):
+        read_text(text + b"]" * 400_000 + b"}]}")
+
+
+def test_data_in_very_many_lists_is_refused() -> None:
+    """Making them would hold up everybody; flat, or as binary data, the same is welcome."""
+    width = 70_000
+    shape = Signature((TensorSpec("x", "int64", (None, width, 1)),), OUT)
+    nested = json.dumps([[[1]] * width])
+
+    with pytest.raises(InvalidRequest, match="more than 65,536 lists; send it flat"):
+        read(tensor(shape=[1, width, 1], datatype="INT64", data=json.loads(nested)), signature=shape)
+    flat = read(tensor(shape=[1, width, 1], datatype="INT64", data=[1] * width), signature=shape)
+
+    assert flat["x"].shape == (1, width, 1)
+
+
+def read_text(body: bytes) -> None:
+    """A body as it is."""
+    feeds_of(parse(body, None), X, 100)
