@@ -32,7 +32,7 @@ test: lint types $(KSERVE_STAMP) ## Check style, imports and types, then run eve
 	$(BIN)/pytest --no-skips $(TESTS)
 
 unit: $(DEV_STAMP) ## Run the tests that need no server
-	$(BIN)/pytest tests/unit
+	$(BIN)/pytest -n 2 tests/unit
 
 lint: $(DEV_STAMP) ## Check style, format and the direction of imports
 	$(BIN)/ruff check .
