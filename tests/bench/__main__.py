@@ -10,14 +10,17 @@ import argparse
 import os
 import sys
 import tempfile
+import traceback
+from collections.abc import Callable
 from pathlib import Path
 
 from tests.bench import latency, million, node, processes, telemetry
 from tests.bench.chart import bars
 from tests.bench.contest import Contest
-from tests.bench.figures import Figures
+from tests.bench.figures import Figures, Row
 from tests.bench.world import World
 
+_FAILED = "failed:"
 HOT, SHELF, COLD = 10_000, 100_000, 100_000
 #: What each of ours is held against, and the least ratio.
 TARGETS: dict[str, list[tuple[str, float | None]]] = {
@@ -52,21 +55,32 @@ def main() -> int:
         contest = Contest(world, options.seconds, options.runs)
         contest.run()
         _compare(contest, figures)
+        load = {"seconds": options.seconds, "runs": options.runs}
         if own := contest.per_s("nearcast, memory"):
-            latency.memory_hits(world, figures, capacity_per_s=own, seconds=options.seconds, runs=options.runs)
-        latency.mixed(world, figures, seconds=options.seconds, runs=options.runs)
-        node.cold_callers(world, figures)
-        node.warm_start(world, figures)
-        million.pauses(world, figures)
-        telemetry.hits(world, figures, seconds=options.seconds, runs=options.runs)
-        processes.two_processes(world, figures, seconds=options.seconds, runs=options.runs)
-    million.hits(figures, seconds=options.seconds, runs=options.runs)
+            _measure(figures, latency.memory_hits, world, capacity_per_s=own, **load)
+        _measure(figures, latency.mixed, world, **load)
+        _measure(figures, node.cold_callers, world)
+        _measure(figures, node.warm_start, world)
+        _measure(figures, million.pauses, world)
+        _measure(figures, telemetry.hits, world, **load)
+        _measure(figures, processes.two_processes, world, **load)
+    _measure(figures, million.hits, **load)
     if options.json:
         figures.write(options.json)
     options.svg.write_text(bars("Requests per second on one core, 32 connections", _groups(contest)))
     missed = [row for row in figures.rows if row.holds is False]
     print(f"\n{len(figures.rows)} figures, {len(missed)} missed; chart: {options.svg}")
-    return 0
+    return 1 if any(row.note.startswith(_FAILED) for row in figures.rows) else 0
+
+
+def _measure(figures: Figures, work: Callable[..., None], *world: World, **load: float) -> None:
+    """One kind of work; if it goes wrong, the others are measured all the same."""
+    try:
+        work(*world, figures, **load)
+    except Exception as error:
+        traceback.print_exc()
+        name = f"{work.__module__.rpartition('.')[2]}: {work.__name__}"
+        figures.add(Row(work=name, figure=None, unit="", note=f"{_FAILED} {error!r:.200}"))
 
 
 def _options() -> argparse.Namespace:
