@@ -121,9 +121,9 @@ class Experiment:
         return {arm.name: arm.share / total for arm in self.arms}
 
     def fingerprint(self) -> str:
-        """Says in short how units are assigned: exposures under two of them are not to be counted together."""
+        """Says in short who gets what: exposures under two of them are not to be counted together."""
         audience = [sorted((n, sorted(map(repr, v))) for n, v in part.items()) for part in _parts(self.audience)]
-        arms = [(arm.name, arm.share) for arm in self.arms]
+        arms = [(arm.name, arm.variant, arm.version, arm.share) for arm in self.arms]
         said = (self.layer, self.slice, str(self.unit), self.salt, arms, audience, self.sample)
         return xxhash.xxh3_64_hexdigest(msgspec.json.encode(said))[:8]
 

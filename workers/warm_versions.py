@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping
 
-from precompute.declared_experiments import READ, Declarations, DeclaredExperiments
+from precompute.declared_experiments import READ, DeclaredExperiments
 from precompute.experiments import Experiment
 from precompute.manifest import Project
 from precompute.models import Model
@@ -49,7 +49,7 @@ class WarmVersions:
         self._clock_s = clock_s
         self._registry = Registry(store, project)
         self._reader = DeclaredExperiments(project)
-        self._declared = Declarations({}, {})
+        self._declared: dict[str, list[Experiment]] = {}
         self._read_s = float("-inf")
 
     def of(self, model: str) -> tuple[int, ...]:
@@ -59,8 +59,9 @@ class WarmVersions:
 
     def _experiments(self, model: str) -> list[Experiment]:
         if self._clock_s() >= self._read_s + _READ_EVERY_S:
-            self._declared = self._reader.read(self._store.call(*READ), self._clock_ms())
-            self._read_s = self._clock_s()
+            declared = self._reader.read(self._store.call(*READ), self._clock_ms())
+            self._read_s, self._declared = self._clock_s(), {}
+            for of in declared.experiments.values():
+                self._declared.setdefault(of.experiment.model, []).append(of.experiment)
         now_ms = self._clock_ms()
-        declared = [of.experiment for of in self._declared.experiments.values() if of.experiment.model == model]
-        return [one for one in declared if one.runs(now_ms) or one.runs(now_ms + AHEAD_MS)]
+        return [one for one in self._declared.get(model, ()) if one.runs(now_ms) or one.runs(now_ms + AHEAD_MS)]

@@ -253,6 +253,26 @@ def test_a_ranking_is_one_answer(project: EdgeProject, nearcast: Command) -> Non
         assert (mixed.json()["variant"], mixed.headers.get("nearcast-experiment")) == ("default", None)
 
 
+def test_keys_of_the_open_inference_protocol_take_part(project: EdgeProject, nearcast: Command) -> None:
+    """A unit gets the same arm at every door; who names a version has chosen."""
+    nearcast(*ADD, "--unit", "key.flight")
+
+    with edge_process(project.settings) as edge:
+
+        def infer(flight: str, path: str = "/v2/models/late/infer") -> dict[str, Any]:
+            body = {"parameters": {"key": f"{flight}:EWR"}, "inputs": []}
+            found: dict[str, Any] = edge.client.post(path, json=body).json()["parameters"]
+            return found
+
+        for flight in FLIGHTS[:20]:
+            arm = edge.get(f"/v1/predict/late/{flight}:EWR").headers["nearcast-experiment"].removeprefix("faster=")
+            said = infer(flight)
+            assert (said["experiment"], said["arm"]) == ("faster", arm)
+            assert said["variant"] == {"control": "default", "quick": "fast"}[arm]
+        assert "experiment" not in infer("F0", "/v2/models/late/versions/1/infer")
+        assert len({(one.unit, one.arm) for one in records(project, 40)}) == 20
+
+
 def test_an_arm_may_be_a_version_that_serves_nobody_else(project: EdgeProject, nearcast: Command) -> None:
     """It is loaded for the experiment, kept while it runs, and not before all arms are there."""
     new = onnx_models.mlp((4, 8, 1), seed=99)

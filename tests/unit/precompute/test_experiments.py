@@ -40,8 +40,15 @@ def test_the_fingerprint_is_about_who_gets_what() -> None:
     it = experiment()
 
     assert it.fingerprint() == replace(it, end_ms=5, override=Place("query", "x")).fingerprint()
-    others = [replace(it, arms=ARMS[:1]), replace(it, salt="y"), replace(it, slice=(0.0, 0.5)), replace(it, sample=0.5)]
-    assert len({it.fingerprint(), *(other.fingerprint() for other in others)}) == 5
+    other_arm = replace(it, arms=(ARMS[0], Arm("b", None, 7, 3.0)))
+    others = [
+        replace(it, arms=ARMS[:1]),
+        other_arm,
+        replace(it, salt="y"),
+        replace(it, slice=(0.0, 0.5)),
+        replace(it, sample=0.5),
+    ]
+    assert len({it.fingerprint(), *(other.fingerprint() for other in others)}) == 6
 
 
 slices = st.tuples(st.integers(0, 9), st.integers(1, 10)).map(lambda pair: (pair[0] / 10, (pair[0] + pair[1]) / 10))
