@@ -74,6 +74,7 @@ async def main(url: str) -> dict[str, Any]:
         "live": await v2.is_server_live(url),
         "ready": await v2.is_server_ready(url),
         "model_ready": await v2.is_model_ready(url, "late"),
+        "v1_model_ready": await v1.is_model_ready(url, "late"),
         "unborn_ready": await v2.is_model_ready(url, "unborn"),
     }
     for name, binary in (("json", False), ("binary", True)):

@@ -38,9 +38,9 @@ def array(output: dict[str, Any]) -> Any:
 
 def test_it_sees_the_server_and_its_models(found: dict[str, Any]) -> None:
     """Alive, ready, and each model as it is."""
-    names = ("live", "ready", "model_ready", "unborn_ready")
+    names = ("live", "ready", "model_ready", "v1_model_ready", "unborn_ready")
 
-    assert [found[name] for name in names] == [True, True, True, False]
+    assert [found[name] for name in names] == [True, True, True, True, False]
 
 
 @pytest.mark.parametrize("call", ["floats_json", "floats_binary", "floats_binary_output"])

@@ -109,4 +109,6 @@ class ByKey:
         predictor = chosen_predictor(self._serving, model.name, version, parsed.parameters)
         answer = await self._ladder.answer(Ask(predictor, key, until, again))
         self._counted(model.name, key.text)
+        if variant is not None:
+            self._auto.measure(predictor, answer.tier, time.monotonic() - began_s)
         return answer, predictor, {}
