@@ -56,7 +56,7 @@ class Flight(Generic[W, T]):
 def landed(flights: Iterable[Flight[W, T]]) -> Wait[T]:
     """A wait for all of some flights, of which there is at least one."""
     joined = list(flights)
-    wait = Wait[T](len(joined))
+    wait: Wait[T] = Wait(len(joined))
     for position, flight in enumerate(joined):
         flight.waits.append((wait, position))
     return wait

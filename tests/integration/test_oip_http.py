@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import gzip
 import json
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import count
 from typing import Any
 
 import httpx
@@ -17,6 +20,7 @@ from tests.edge_process import Edge, edge_process
 from tests.edge_project import EdgeProject
 from tests.http_wire import request, wire
 from tests.oip_project import direct
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.integration
 
@@ -227,6 +231,30 @@ class TestMistakes:
             connection.send(request("POST", INFER, ["Content-Length: 100"], b'{"inputs": ['))
 
         assert scene.infer(X)["model_name"] == "late"
+
+    def test_mistakes_of_a_crowd_change_nobody_else_s_answers(self, scene: Scene) -> None:
+        """Whatever comes beside them, good requests get their own rows."""
+        stop, asked = threading.Event(), count()
+
+        def spoil(what: tuple[str, bytes, dict[str, str], int, str]) -> set[int]:
+            path, body, headers, _, _ = what
+            statuses = set[int]()
+            while not stop.is_set():
+                statuses.add(client.post(path, content=body, headers=headers).status_code)
+                next(asked)
+            return statuses
+
+        with httpx.Client(base_url=scene.edge.client.base_url) as client, ThreadPoolExecutor(len(BAD)) as crowd:
+            spoilt = crowd.map(spoil, BAD.values())
+            rows = [[float(i), 2.0, 3.0, 4.0] for i in range(60)]
+            found = [y(scene.infer({**X, "data": row}))[0] for row in rows]
+            wait_until(lambda: next(asked) > 2 * len(BAD))
+            stop.set()
+            statuses = set[int]().union(*spoilt)
+
+        expected = direct("late", x=np.array(rows, np.float32))["y"][:, 0]
+        assert np.allclose(found, expected, rtol=1e-5)
+        assert statuses == {status for _, _, _, status, _ in BAD.values()}
 
     def test_failures_are_counted_by_status(self, scene: Scene) -> None:
         """Of models that are declared; of others together."""
