@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -112,6 +113,13 @@ class TestMetadata:
         assert batched["max_batch_size"] == 1000
         assert batched["input"] == [{"name": "x", "data_type": "TYPE_FP32", "dims": [4]}]
         assert (shared["max_batch_size"], shared["input"][0]["dims"]) == (0, [-1, 3])
+
+    def test_the_configuration_names_the_file(self, scene: Scene) -> None:
+        """Each version's own, by which answers are remembered, too."""
+        files = [scene.client.get_model_config("late", version)["parameters"]["sha256"] for version in ("1", "2")]
+
+        expected = [hashlib.sha256(oip_project.FILES["late", variant]).hexdigest() for variant in ("default", "fast")]
+        assert [file["string_value"] for file in files] == expected
 
 
 class TestInfer:
