@@ -181,6 +181,7 @@ class Edge:
         self.write_back.send()
         self.exposures.send()
         await self.hot.stop()
+        self.exposures.send_counts()
         await self.measured.stop()
         await self.telemetry.stop()
         await self.experiments.stop()

@@ -26,6 +26,7 @@ from xxhash import xxh3_64_intdigest
 
 from precompute.errors import InvalidRequest
 from precompute.experiments import Arm, Experiment
+from precompute.keys import unescape_part
 from precompute.models import Key, Model
 
 Headers = Sequence[tuple[bytes, bytes]]
@@ -87,11 +88,11 @@ def place_in(layer: str, unit: bytes) -> float:
     return xxh3_64_intdigest(b"layer\0%b\0%b" % (layer.encode(), unit)) / _SPAN
 
 
-def is_sampled(experiment: Experiment, unit: bytes) -> bool:
+def is_sampled(experiment: Experiment, unit: str) -> bool:
     """Whether the answers of a unit are recorded: all of them or none, so that what is known of one is complete."""
     if experiment.sample >= 1.0:
         return True
-    return xxh3_64_intdigest(b"sample\0%b\0%b" % (experiment.salt.encode(), unit)) / _SPAN < experiment.sample
+    return xxh3_64_intdigest(b"sample\0%b\0%b" % (experiment.salt.encode(), unit.encode())) / _SPAN < experiment.sample
 
 
 class _Slot(msgspec.Struct, frozen=True):
@@ -162,6 +163,8 @@ class ModelExperiments:
             InvalidRequest: it names an arm that there is not.
         """
         unit = self._unit(key, headers) if self._part is None else key.parts[self._part]
+        if self._part is not None and "~" in unit:
+            unit = unescape_part(unit)
         if self._override_headers or (query and self._override_queries):
             named = self._named(headers, query)
             if named is not None:

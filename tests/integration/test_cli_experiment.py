@@ -13,7 +13,7 @@ import pytest
 from deploy.cli.run import run
 from deploy.local.redis_pair import RedisPair
 from precompute.experiment_store import ExperimentStore
-from precompute.exposures import Exposure, write_commands
+from precompute.exposures import Exposure, count_commands, record_command
 from precompute.keys import EXPERIMENTS, exposures_key
 from precompute.manifest import load
 from precompute.registry import Registry
@@ -168,7 +168,10 @@ def test_a_report_says_what_is_known_and_what_is_missing(nearcast: Command, stor
 
     records = [exposure("a", f"u{n}") for n in range(300)] + [exposure("b", f"v{n}", tier="live") for n in range(200)]
     records += [exposure("b", "w", plan="before"), exposure("b", "t", override=True)]
-    store.run(write_commands("filed", records, Counter({"a:memory": 100}), 100_000))
+    store.run([record_command("filed", record, 100_000) for record in records])
+    answers = Counter((record.arm, record.tier, record.override) for record in records)
+    answers["a", "memory", False] += 100
+    store.run(count_commands("filed", answers, len(records)))
     (tmp_path / "bought.csv").write_text("unit,value\n" + "".join(f"u{n},1\n" for n in range(150)) + "v1,1\nnobody,1\n")
 
     status, document, _ = nearcast("experiment", "report", "filed", "--outcomes", "bought.csv")

@@ -141,7 +141,7 @@ def test_everybody_gets_the_variant_of_their_arm_until_it_ends(project: EdgeProj
         found = records(project, exposed)
         assert Counter(f"faster={one.arm}" for one in found) == Counter({n: c for n, c in asked.said.items() if n})
         assert all(arms[one.unit] == {one.arm} and one.version == {"control": 1, "quick": 2}[one.arm] for one in found)
-        assert sum(read_answers(project.store, "faster").by_arm.values()) == exposed
+        wait_until(lambda: sum(read_answers(project.store, "faster").by_arm.values()) == exposed)
 
         report = nearcast("experiment", "report", "faster")
         assert [arm["units"] for arm in report["arms"]] == [500 - quick, quick]

@@ -8,7 +8,8 @@ import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from itertools import combinations
+from itertools import combinations, pairwise
+from random import Random
 
 import pytest
 from hypothesis import given, settings
@@ -183,6 +184,26 @@ def test_nobody_is_in_two_experiments_of_a_layer() -> None:
         assert within(counts[name], len(UNITS), high - low)
 
 
+@given(st.lists(st.integers(1, 99), max_size=12, unique=True), st.randoms(use_true_random=False))
+@settings(max_examples=40, deadline=None)
+def test_nor_across_the_models_of_a_layer(cuts: list[int], dice: Random) -> None:
+    """However it is cut into slices, and whichever model each of them is for."""
+    ends = [0.0, *(cut / 100 for cut in sorted(cuts)), 1.0]
+    parts: dict[str, list[Experiment]] = {}
+    for low, high in pairwise(ends):
+        of = dice.choice(["one", "two", "nobody"])
+        parts.setdefault(of, []).append(experiment(f"{of}-{low}", slice=(low, high), layer="home"))
+    indexes = [ModelExperiments(MODEL, parts[of]) for of in ("one", "two") if of in parts]
+
+    for unit in UNITS[:200]:
+        key = MODEL.parse_key(f"i:{unit.decode()}")
+        taken = [found.experiment for index in indexes if (found := index.assign(key, (), {})) is not None]
+        place = place_in("home", b"i:" + unit)
+        slices = [e.slice for of in ("one", "two") for e in parts.get(of, []) if e.slice[0] <= place < e.slice[1]]
+        assert [it.slice for it in taken] == slices
+        assert len(taken) <= 1
+
+
 def test_the_unit_may_be_a_part_of_the_key_or_a_header() -> None:
     """Whoever shows the same value gets the same arm, whatever else is asked for; who shows none takes no part."""
     by_user = [experiment(unit=Place("key", "user"))]
@@ -191,6 +212,7 @@ def test_the_unit_may_be_a_part_of_the_key_or_a_header() -> None:
 
     assert len({assigned(by_key, f"i:u?hour={n}") for n in range(20)}) == 1
     assert len({assigned(by_user, f"i{n}:u") for n in range(20)}) == 1
+    assert assigned(by_user, "i:New~20York") == assigned(by_header, headers={"x-user": "New York"})
     assert len({str(assigned(by_user, f"i:u{n}"))[:10] for n in range(40)}) == 2
     assert len({assigned(by_header, f"i{n}:u{n}", {"x-user": "bob"}) for n in range(20)}) == 1
     assert assigned(by_header, headers={"x-user": " bob "}) == assigned(by_header, headers={"x-user": "bob"})
@@ -237,12 +259,12 @@ def test_experiments_may_share_a_parameter_for_testers() -> None:
 def test_whole_units_are_sampled() -> None:
     """As many as asked for, and independently of the arm."""
     it = experiment(sample=0.25)
-    sampled = [is_sampled(it, unit) for unit in UNITS]
+    sampled = [is_sampled(it, unit.decode()) for unit in UNITS]
     arms = [arm == "a" for arm in arms_of(it)]
 
     assert within(sum(sampled), len(UNITS), 0.25)
     assert within(sum(map(bool.__and__, sampled, arms)), len(UNITS), 0.125)
-    assert all(is_sampled(experiment(), unit) for unit in UNITS[:100])
+    assert all(is_sampled(experiment(), unit.decode()) for unit in UNITS[:100])
 
 
 def test_caches_are_told_which_headers_matter() -> None:

@@ -218,12 +218,12 @@ async def test_an_answer_is_recorded_with_its_arm_and_version() -> None:
     world.experiments.answered(dealt, key, "memory", 0.001)
     await until(world.primary.was_asked)
 
-    record = world.primary.sent[0]
-    assert record[:2] == ("XADD", "experiment:{x}:exposures")
-    values = dict(zip(record[6::2], record[7::2], strict=True))
-    assert (values["arm"], values["version"], values["unit"], values["key"]) == (
+    command, stream, *_, record = world.primary.sent[0]
+    assert (command, stream) == ("XADD", "experiment:{x}:exposures")
+    assert json.loads(str(record, "utf-8"))[1:6] == [  # type: ignore[call-overload]
         dealt.assigned.arm.name,
-        dealt.predictor.servable.version,
         "u",
         "i:u",
-    )
+        dealt.predictor.servable.version,
+        "memory",
+    ]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
+
+import orjson
 
 from edge.assignment import Assigned, is_sampled
-from edge.exposures import Exposures
+from edge.exposures import MOST_GATHERED, Exposures
 from precompute.errors import StoreUnavailable
 from precompute.experiments import Arm, Experiment
 from precompute.exposures import KEEP_S
@@ -31,31 +32,53 @@ def make(max_waiting: int = 100) -> tuple[Exposures, FakePrimary]:
     return Exposures(primary, max_waiting=max_waiting, kept=1000), primary  # type: ignore[arg-type]
 
 
-async def test_a_batch_goes_out_by_itself_with_all_there_is_to_know() -> None:
-    """Records and counts of each experiment in one piece."""
+def record(*values: object) -> tuple[object, ...]:
+    """The command that stores one."""
+    return "XADD", "experiment:{x}:exposures", "MAXLEN", "~", 1000, "*", b"e", orjson.dumps(values)
+
+
+async def test_records_go_out_by_themselves_with_all_there_is_to_know() -> None:
+    """In one piece."""
     exposures, primary = make()
 
     exposures.offer(assigned("u1"), "k1", 3, "memory", 0.0000514, 12)
     exposures.offer(assigned("u2", 1, override=True), "k2", 4, "live", 0.002, 13)
     await until(primary.was_asked)
 
-    stream, counts = "experiment:{x}:exposures", "experiment:{x}:answers"
-    head = ("XADD", stream, "MAXLEN", "~", 1000, "*")
     assert primary.sent == [
-        (*head, "at", 12, "arm", "a", "unit", "u1", "key", "k1", "version", 3,
-         "tier", "memory", "us", 51, "plan", "plan", "override", 0),
-        (*head, "at", 13, "arm", "b", "unit", "u2", "key", "k2", "version", 4,
-         "tier", "live", "us", 2000, "plan", "plan", "override", 1),
-        ("HINCRBY", counts, "a:memory", 1),
+        record(12, "a", "u1", "k1", 3, "memory", 51, "plan", False),
+        record(13, "b", "u2", "k2", 4, "live", 2000, "plan", True),
+    ]
+
+
+async def test_answers_are_counted_besides() -> None:
+    """By arm and tier, those that were asked for apart; with the records that have arrived."""
+    exposures, primary = make()
+
+    for arm in (0, 0, 1):
+        exposures.offer(assigned(arm=arm), "k", 1, "memory", 0.001, 12)
+    exposures.offer(assigned(arm=1, override=True), "k", 1, "live", 0.001, 12)
+    exposures.send()
+    primary.futures[0].set_result([b"1-0", b"2-0", b"3-0", CommandFailed("OOM")])
+    await asyncio.sleep(0)
+    primary.sent.clear()
+    exposures.send_counts()
+    exposures.send_counts()
+
+    counts = "experiment:{x}:answers"
+    assert primary.sent == [
+        ("HINCRBY", counts, "a:memory", 2),
+        ("HINCRBY", counts, "b:memory", 1),
         ("HINCRBY", counts, "b:override:live", 1),
-        ("HINCRBY", counts, "records", 2),
-        ("EXPIRE", stream, KEEP_S),
+        ("HINCRBY", counts, "records", 3),
         ("EXPIRE", counts, KEEP_S),
-    ]  # fmt: skip
+        ("EXPIRE", "experiment:{x}:exposures", KEEP_S),
+    ]
+    assert (exposures.written, exposures.dropped) == (3, 1)
 
 
 async def test_who_is_not_sampled_is_counted_all_the_same() -> None:
-    """And those who were asked to be in an arm are always recorded."""
+    """And those who asked to be in an arm are always recorded."""
     exposures, primary = make()
     units = [f"u{n}" for n in range(40)]
 
@@ -63,13 +86,14 @@ async def test_who_is_not_sampled_is_counted_all_the_same() -> None:
         exposures.offer(assigned(unit, sample=0.3), "k", 1, "memory", 0.001, 1)
     exposures.offer(assigned("tester", override=True, sample=0.000001), "k", 1, "memory", 0.001, 1)
     exposures.send()
+    exposures.send_counts()
 
-    records = {command[11] for command in primary.sent if command[0] == "XADD" and command[-1] == 0}
-    of_all = {unit for unit in units if is_sampled(assigned(sample=0.3).experiment, unit.encode())}
-    assert records == of_all
+    stored = [orjson.loads(command[-1]) for command in primary.sent if command[0] == "XADD"]  # type: ignore[arg-type]
+    records = {values[2] for values in stored if not values[-1]}
+    assert records == {unit for unit in units if is_sampled(assigned(sample=0.3).experiment, unit)}
     assert 0 < len(records) < 40
-    added = Counter({str(c[2]): int(c[3]) for c in primary.sent if c[0] == "HINCRBY"})
-    assert added == {"a:memory": 40, "a:override:memory": 1, "records": len(records) + 1}
+    added = {c[2]: c[3] for c in primary.sent if c[0] == "HINCRBY"}
+    assert added == {"a:memory": 40, "a:override:memory": 1}
 
 
 async def test_too_many_are_dropped_and_counted() -> None:
@@ -81,31 +105,31 @@ async def test_too_many_are_dropped_and_counted() -> None:
     exposures.send()
     exposures.offer(assigned(), "k", 1, "memory", 0.001, 1)
     assert (exposures.waiting, exposures.dropped) == (2, 2)
-    primary.futures[0].set_result([b"1-0", b"2-0", 2, 2])
+    primary.futures[0].set_result([b"1-0", b"2-0"])
     await asyncio.sleep(0)
 
     assert (exposures.waiting, exposures.written, exposures.dropped) == (0, 2, 2)
 
 
-async def test_without_a_primary_they_are_dropped_and_counted() -> None:
-    """Away from the start, lost on the way, or full."""
+async def test_without_a_primary_records_are_dropped_and_counts_wait() -> None:
+    """Away from the start, or lost on the way."""
     exposures, primary = make()
 
     primary.error = StoreUnavailable("away")
     exposures.offer(assigned(), "k", 1, "memory", 0.001, 1)
     exposures.send()
+    exposures.send_counts()
     primary.error = None
     exposures.offer(assigned(), "k", 1, "memory", 0.001, 1)
     exposures.send()
     primary.futures[0].set_exception(StoreUnavailable("lost"))
-    exposures.offer(assigned(), "k", 1, "memory", 0.001, 1)
-    exposures.send()
-    primary.futures[1].set_result([CommandFailed("OOM"), 1, 1])
     await asyncio.sleep(0)
-
-    assert (exposures.waiting, exposures.written, exposures.dropped) == (0, 0, 3)
     exposures.send()
+    exposures.send_counts()
+
+    assert (exposures.waiting, exposures.written, exposures.dropped) == (0, 0, 2)
     assert len(primary.futures) == 2
+    assert ("HINCRBY", "experiment:{x}:answers", "a:memory", 2) in primary.sent
 
 
 async def test_what_is_kept_is_shared_among_the_experiments_that_run() -> None:
@@ -118,6 +142,17 @@ async def test_what_is_kept_is_shared_among_the_experiments_that_run() -> None:
         exposures.share_among(running)
         exposures.offer(assigned(), "k", 1, "memory", 0.001, 1)
         exposures.send()
-        kept.append(primary.sent[-5][4])
+        kept.append(primary.sent[-1][4])
 
     assert kept == [50_000, 5_000, 1_000]
+
+
+async def test_a_burst_goes_out_in_pieces() -> None:
+    """So that nobody waits for a large batch to be packed."""
+    exposures, primary = make(max_waiting=10_000)
+
+    for _ in range(2 * MOST_GATHERED + 1):
+        exposures.offer(assigned(), "k", 1, "memory", 0.001, 1)
+
+    assert len(primary.futures) == 2
+    assert sum(command[0] == "XADD" for command in primary.sent) == 2 * MOST_GATHERED
