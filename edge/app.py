@@ -85,7 +85,14 @@ class Edge:
         # Model files are large: whatever stood behind one would have to wait for it.
         self._files = Link(settings.read_url, timeout_s=max(timeout_s, FILE_TIMEOUT_S), name="nearcast-edge-load")
         self.node = node_name(settings, port or settings.port)
-        self.serving = Serving(project, self.replica, Replica(self._files), self._switched, node=self.node)
+        self.serving = Serving(
+            project,
+            self.replica,
+            Replica(self._files),
+            self._switched,
+            node=self.node,
+            max_bytes=settings.model_memory_bytes,
+        )
         self.exposures = Exposures(self.writes, max_waiting=settings.max_exposures, kept=settings.exposures_kept)
         self.experiments = Experiments(self.replica, self.serving, self.exposures, now_ms)
         self.view_times = ViewTimes(project.views.values())

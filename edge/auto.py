@@ -129,8 +129,9 @@ class Auto:
         return predictors[choice.candidate.variant], choice
 
     def _predictors(self, model: Model) -> list[Predictor]:
-        """What serves, the best first; of equals, the declared default."""
-        found = self._serving.variants(model.name)
+        """What serves and is not taken out, the best first; of equals, the declared default."""
+        serving = self._serving.variants(model.name)
+        found = [sleeper for sleeper in serving if not sleeper.is_out()] or serving
         if not found:
             raise VersionMissing(f"model {model.name!r}: nothing published for any variant yet")
 
@@ -187,6 +188,8 @@ class Auto:
         servable = predictor.servable
         model, variant = servable.model, servable.variant
         p95_ms = self._profiles.p95_ms(model.name, variant, tier, self._clock_s())
+        if p95_ms is not None and tier is Tier.LIVE:
+            p95_ms += predictor.to_load_s() * 1000
         return Candidate(variant, model.variants[variant].quality, tier, p95_ms)
 
     def _routed(self, wanted: Wanted, ask: Ask, answer: Answer, choice: Choice) -> Routed:

@@ -27,6 +27,12 @@ class KeyLane(Lane[Key, T]):
         self._on_batch = on_batch
         self._now_ms = now_ms
 
+    def expected_s(self, size: int) -> float:
+        """As `Lane.expected_s`; before the first batch it is what warming up took."""
+        if not self.costs_s:
+            self.costs_s = {rows.bit_length(): cost_s for rows, cost_s in self.predictor.warm_costs_s().items()}
+        return super().expected_s(size)
+
     def take(self) -> list[Flight[Key, T]]:
         """The first ones."""
         taken, self.waiting = self.waiting[:MAX_BATCH], self.waiting[MAX_BATCH:]

@@ -19,7 +19,7 @@ from edge.flights import Flight, Wait, landed
 from edge.key_lane import KeyLane
 from edge.replica import Replica
 from edge.tensor_lane import GivenRows, Outputs, TensorLane
-from precompute.errors import Overloaded, PermanentError
+from precompute.errors import ModelStuck, Overloaded, PermanentError
 from precompute.models import Key
 from precompute.predictor import Batch, Predictor
 from precompute.updates import Reply
@@ -28,6 +28,8 @@ from precompute.updates import Reply
 MAX_UNDER_WAY = 2
 #: A batch that is expected to hold the event loop for longer is computed in a thread.
 INLINE_S = 0.001
+#: What a run that was ended is reckoned to take.
+_STUCK_S = 1.0
 #: Rows that requests bring along may take this share of those that may wait; the rest is for keys.
 _GIVEN_SHARE = 0.5
 
@@ -151,7 +153,11 @@ class Live(Generic[T]):
     def _schedule(self, lane: _AnyLane) -> None:
         if lane.waiting and not lane.scheduled and lane.under_way < MAX_UNDER_WAY:
             lane.scheduled = True
-            asyncio.get_running_loop().call_soon(self._launch, lane)
+            loading = lane.predictor.loading()
+            if loading is None:
+                asyncio.get_running_loop().call_soon(self._launch, lane)
+            else:
+                loading.add_done_callback(lambda _: self._launch(lane))
 
     def _launch(self, lane: _AnyLane) -> None:
         flights = lane.take()
@@ -183,6 +189,9 @@ class Live(Generic[T]):
                 self._land(lane, flights, run, *_computed(run, replies))
                 return
         except Exception as error:
+            if isinstance(error, ModelStuck):
+                # The next one shall not hold up the event loop.
+                lane.learn(lane.size(flights), _STUCK_S)
             self._end(lane, flights, itertools.repeat(error))
             return
         self.in_threads += 1

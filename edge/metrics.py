@@ -62,6 +62,9 @@ COUNTERS = {
     "experiments_unready": "Requests of experiments with an arm that had no version loaded; they got the default.",
     "telemetry_buckets": "Buckets of these numbers written to the primary, for dashboards.",
     "telemetry_buckets_dropped": "Such buckets not written: no primary, or too large.",
+    "model_loads": "Versions loaded.",
+    "models_let_go": "Versions let go of for others, because there was no memory for all.",
+    "model_runs_ended": "Runs of models that were ended because they took too long.",
     "routing_probes": "Variants computed once more in the background, to measure them.",
     "routing_probes_failed": "Of these, those that brought no prediction.",
     "routing_over_budget": "Keys for which no variant fitted the budget, so that the fastest was taken.",
@@ -75,6 +78,8 @@ SUMS = {
     "memory_entries": "Entries in the memory tiers.",
     "memory_bytes": "Bytes in the memory tiers.",
     "memory_max_bytes": "Limit of the memory tiers.",
+    "model_memory_bytes": "Bytes that loaded models are reckoned to take.",
+    "model_memory_max_bytes": "Limit of these.",
     "live_waiting": "Keys waiting for live inference.",
     "write_backs_waiting": "Live results on their way to the primary.",
     "resident_memory_bytes": "Memory that the processes of this node hold, as the system counts it.",
@@ -88,7 +93,8 @@ PEAKS = {
     "follower_lag_seconds": "How long ago the update logs had been read to their end.",
     "experiments_running": "Experiments that run.",
     "experiments_broken": "Experiments that go neither with the project nor with the others.",
-    "models_loaded": "Versions loaded.",
+    "models_loaded": "Versions that are loaded now.",
+    "models_taken_out": "Versions that are taken out for a while because they failed.",
     "model_failures": "Versions that could not be loaded.",
 }
 #: What each tier's answers are: something that was there, or something that had to be made.

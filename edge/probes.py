@@ -20,8 +20,9 @@ from precompute.errors import NearcastError
 from precompute.models import Key
 from precompute.predictor import Predictor
 
-#: A variant is measured again after so long, while its model is asked for.
-EVERY_S = 1.0
+#: A variant is measured again after so long, while its model is asked for; one that would have to be loaded for it, and
+#: perhaps take the place of another, after a minute.
+EVERY_S, ASLEEP_S = 1.0, 60.0
 #: Share of the time that probes may take.
 SHARE = 0.1
 #: The least time between two, however short they are.
@@ -39,25 +40,25 @@ class Pace:
     is_under_way: bool = False
     _not_before_s: float = 0.0
 
-    def pick(self, measured: Iterable[tuple[str, float | None]], now_s: float) -> str | None:
+    def pick(self, measured: Iterable[tuple[str, float | None, float]], now_s: float) -> str | None:
         """The variant that is longest without a measurement, if one is due.
 
         Args:
-            measured: variants, and when each was measured live last; None for never.
+            measured: variants, when each was measured live last (None for never), and after how long it is due again.
         """
         if self.is_under_way or now_s < self._not_before_s:
             return None
-        due = [(-1.0 if at_s is None else at_s, name) for name, at_s in measured if _is_due(at_s, now_s)]
+        due = [
+            (-1.0 if at_s is None else at_s, name)
+            for name, at_s, every_s in measured
+            if at_s is None or now_s - at_s >= every_s
+        ]
         return min(due)[1] if due else None
 
     def end(self, took_s: float, now_s: float) -> None:
         """The probe under way has ended."""
         self.is_under_way = False
         self._not_before_s = now_s + max(_GAP_S, took_s * (1 / SHARE - 1))
-
-
-def _is_due(at_s: float | None, now_s: float) -> bool:
-    return at_s is None or now_s - at_s >= EVERY_S
 
 
 class Probes:
@@ -81,15 +82,20 @@ class Probes:
         """Somebody has been answered: measures one of these variants with the same key, if one is due."""
         if self._live.waiting > _QUIET:
             return
-        servables = {p.servable.variant: p for p in predictors}
+        by_variant = {p.servable.variant: p for p in predictors}
         measured = [
-            (name, self._profiles.measured_s(p.servable.model.name, name, Tier.LIVE)) for name, p in servables.items()
+            (
+                name,
+                self._profiles.measured_s(p.servable.model.name, name, Tier.LIVE),
+                ASLEEP_S if p.to_load_s() else EVERY_S,
+            )
+            for name, p in by_variant.items()
         ]
         variant = self._pace.pick(measured, self._clock_s())
         if variant is not None:
             self._pace.is_under_way = True
             self.begun += 1
-            self._task = asyncio.create_task(self._probe(servables[variant], key))
+            self._task = asyncio.create_task(self._probe(by_variant[variant], key))
 
     async def stop(self) -> None:
         """Leaves off."""

@@ -65,8 +65,15 @@ class TensorLane(Lane[GivenRows, Outputs]):
 
     def begin(self, flights: list[_Flight]) -> Run[Outputs]:
         """Nothing needs to be read."""
-        feeds, servable = [flight.what.feeds for flight in flights], self.predictor.servable
-        return Run(None, lambda _: run_together(servable.session, servable.rules, feeds), _as_they_are)
+        feeds, predictor = [flight.what.feeds for flight in flights], self.predictor
+        servable = predictor.ready()
+
+        def compute(_: object) -> list[Outputs | PermanentError]:
+            return predictor.watched(
+                servable, lambda: list(run_together(servable.session, servable.rules, feeds)), _brought_something
+            )
+
+        return Run(None, compute, _as_they_are)
 
     def size(self, flights: list[_Flight]) -> int:
         """Elements."""
@@ -76,3 +83,7 @@ class TensorLane(Lane[GivenRows, Outputs]):
 def _as_they_are(outcomes: Any) -> list[Outputs | PermanentError]:
     found: list[Outputs | PermanentError] = outcomes
     return found
+
+
+def _brought_something(outcomes: list[Outputs | PermanentError]) -> bool:
+    return not all(isinstance(outcome, PermanentError) for outcome in outcomes)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from edge.absent import Absent
 from edge.held import Held
-from precompute.errors import NearcastError, PermanentError
+from precompute.errors import ModelUnavailable, NearcastError, PermanentError
 from precompute.freshness import Freshness
 from precompute.keys import ORDERS
 from precompute.models import Key, Model
@@ -161,6 +161,8 @@ class Explanation:
         outcome = self._seen.outcome
         if isinstance(outcome, NearcastError):
             reason = "cannot-compute" if isinstance(outcome, PermanentError) else "unreachable"
+            if isinstance(outcome, ModelUnavailable):
+                reason = "no-model"
             tier: Document = {"tier": "live", "answers": False, "reasons": [{"reason": reason, "detail": str(outcome)}]}
             if isinstance(outcome, PermanentError):
                 tier["final"] = True

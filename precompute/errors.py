@@ -6,6 +6,8 @@ NearcastError
 ├─ TransientError             the caller may retry or fall back
 │  ├─ StoreUnavailable        Redis is away, slow, loading or full
 │  ├─ Overloaded              a bounded queue is full
+│  ├─ ModelUnavailable        a model is not loaded, or taken out because it failed
+│  ├─ ModelStuck              a run of a model was ended because it took too long
 │  └─ DeadlineExceeded        the answer would come too late
 └─ PermanentError             retrying cannot help
    ├─ UnknownModel            no such model in the project
@@ -18,6 +20,7 @@ NearcastError
    ├─ FeatureMissing          a row, field or number that the model cannot do without
    ├─ FeatureUnfit            a value that the model's type cannot hold
    ├─ RowRejected             a feature row that must not be stored
+   ├─ ModelFailed             the model itself gives an error for these rows
    ├─ ModelRejected           a model file that does not fit its declaration, or does not load
    ├─ VersionMissing          nothing published, or no such version
    │  └─ Withdrawn            somebody has taken the model out of this node's service
@@ -75,6 +78,14 @@ class Overloaded(TransientError):
     def __init__(self, message: str, retry_after_s: int = 1) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
+
+
+class ModelUnavailable(TransientError):
+    """Says of which model, and why."""
+
+
+class ModelStuck(TransientError):
+    """Would have held up everybody else who waits for a processor."""
 
 
 class DeadlineExceeded(TransientError):
@@ -145,6 +156,10 @@ class FeatureUnfit(PermanentError):
 
 class RowRejected(PermanentError):
     """Says which field is wrong and why."""
+
+
+class ModelFailed(PermanentError):
+    """Shows what ONNX Runtime says."""
 
 
 class ModelRejected(PermanentError):

@@ -9,8 +9,9 @@ than the ids' say nothing.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +31,10 @@ from precompute.tensors import Assembler
 from precompute.updates import HISTORY, AsOf, Command, Reply, as_of_commands, parse_as_of, parse_epoch
 from precompute.view_rows import Rows
 
+if TYPE_CHECKING:
+    import asyncio
+
+T = TypeVar("T")
 #: Rows of one MGET; more would hold up other readers of the server for over a millisecond.
 READ_ROWS = 512
 
@@ -101,6 +106,30 @@ class Predictor:
         #: Bytes read for one key, texts not counted.
         self.row_bytes = sum(layout.fixed_size for layout in current.values())
         self._prefix = identity_prefix(model.name, servable.version, servable.variant)
+
+    def warm_costs_s(self) -> Mapping[int, float]:
+        """Processor seconds of the model's last warm-up run, by rows; empty if there was none."""
+        return self.servable.session.costs_s
+
+    def is_out(self) -> bool:
+        """Whether it shall not be asked for now, because it failed; never, here."""
+        return False
+
+    def ready(self) -> Servable:
+        """What a run of the session itself needs, after `loading`."""
+        return self.servable
+
+    def watched(self, servable: Servable, compute: Callable[[], T], worked: Callable[[T], bool]) -> T:
+        """What computing with `ready` brings; those who look after models learn whether it worked."""
+        return compute()
+
+    def to_load_s(self) -> float:
+        """How long loading it would take before anything is computed; 0, because it is loaded."""
+        return 0.0
+
+    def loading(self) -> asyncio.Future[None] | None:
+        """What to wait for before `plan`; None if it can be called at once, as always here."""
+        return None
 
     def plan(self, keys: Sequence[Key]) -> Plan:
         """What to read for these keys; one pipeline."""

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import tempfile
+import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,13 +14,16 @@ import onnxruntime
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
 from precompute.batches import Plan, gather, require
-from precompute.errors import ModelRejected, PermanentError
+from precompute.errors import ModelFailed, ModelRejected, ModelStuck, NearcastError, PermanentError
 from precompute.onnx_types import input_spec, output_spec, reason
 from precompute.probe import repeated, with_true_batch_axes, zero_rows
 from precompute.signature import Array, Output, OutputSpec, Signature
 
 #: Beyond a few thousand rows a larger run gains nothing and only holds more memory.
 MAX_BATCH = 4096
+#: A larger file is loaded from a path: given bytes, ONNX Runtime parses them without letting other threads run, which
+#: takes 1 ms for each MB.
+_LARGE_BYTES = 1 << 20
 #: Everything ONNX Runtime raises; its own classes have no common base.
 _FAILURES: tuple[type[Exception], ...] = (
     *(kind for kind in vars(ort_errors).values() if isinstance(kind, type) and issubclass(kind, Exception)),
@@ -40,6 +46,9 @@ class Session:
 
     def __init__(self, session: Any, max_batch: int, *, buckets: bool) -> None:
         self._ort = session
+        self._options = onnxruntime.RunOptions()
+        #: Processor seconds of the last warm-up run, by rows.
+        self.costs_s: dict[int, float] = {}
         self.signature = with_true_batch_axes(_declared(session), self._execute)
         self._plan = Plan(self.signature, max_batch, buckets)
         self._outputs = [spec for spec in self.signature.outputs if spec.kind != "other"]
@@ -57,9 +66,7 @@ class Session:
     ) -> Session:
         """Loads the bytes of an ONNX file. Raises ModelRejected, one line that says why it cannot be used."""
         try:
-            session = onnxruntime.InferenceSession(
-                model, _options(intra_op_threads), providers=["CPUExecutionProvider"]
-            )
+            session = _session(model, _options(intra_op_threads))
         except _FAILURES as error:
             raise ModelRejected(f"cannot load the model ({len(model)} bytes): {reason(error)}") from error
         return cls(session, max_batch, buckets=buckets)
@@ -68,7 +75,7 @@ class Session:
         """Computes N rows from one array per input with leading axis N; every output has N entries.
 
         An input without batch axis is fed N values too. Types must be exact (see `TensorSpec.fit`).
-        Raises PermanentError.
+        Raises PermanentError; ModelFailed where the model itself does, ModelStuck after `stop_runs`.
         """
         rows = len(feeds.get(self._first, ()))
         if rows not in self._direct:
@@ -77,18 +84,19 @@ class Session:
             # A single row in one input would be spread over all rows of the others.
             if len(feeds.get(name, ())) != rows:
                 return self._run_in_parts(feeds)
+        options = self._options
         try:
-            results = self._ort.run(self._names, feeds)
+            results = self._ort.run(self._names, feeds, options)
         except _FAILURES as error:
             # Looking at types and shapes before each run would cost more than running a small model.
             require(feeds, self.signature)
-            raise PermanentError(f"the model failed: {reason(error)}") from error
+            raise _failure(error, options) from error
         for spec, result in zip(self._outputs, results, strict=True):
             if len(result) != rows:
                 raise _stray(spec, result, rows)
         return dict(zip(self._names, results, strict=True))
 
-    def warm_up(self, batch_sizes: Sequence[int] = (1, 32), sample: Mapping[str, Array] | None = None) -> None:
+    def warm_up(self, batch_sizes: Sequence[int] = (1, 32, 1), sample: Mapping[str, Array] | None = None) -> None:
         """Runs once per batch size, so that no request pays for the first run. Raises ModelRejected.
 
         The rows are zeros and empty strings, or those of `sample` over and over; a model that refuses unknown
@@ -96,10 +104,12 @@ class Session:
         """
         for rows in batch_sizes:
             feeds = repeated(sample, rows) if sample else zero_rows(self.signature, rows)
+            began_s = time.thread_time()
             try:
                 self.run(feeds)
             except PermanentError as error:
                 raise ModelRejected(f"warm-up with {rows} rows: {error}") from error
+            self.costs_s[rows] = time.thread_time() - began_s
 
     def _run_in_parts(self, feeds: Mapping[str, Array]) -> dict[str, Output]:
         require(feeds, self.signature)
@@ -116,17 +126,42 @@ class Session:
                 parts[spec.name].append(run.trim(spec, result))
         return {name: gather(runs, outputs) for name, outputs in parts.items()}
 
+    def stop_runs(self) -> None:
+        """Ends all runs under way, at the next node of each; their callers get ModelStuck. For other threads."""
+        stopped, self._options = self._options, onnxruntime.RunOptions()
+        stopped.terminate = True
+
     def _execute(self, names: Sequence[str], feeds: Mapping[str, Array]) -> list[Output]:
+        options = self._options
         try:
-            results: list[Output] = self._ort.run(names, feeds)
+            results: list[Output] = self._ort.run(names, feeds, options)
         except _FAILURES as error:
-            raise PermanentError(f"the model failed: {reason(error)}") from error
+            raise _failure(error, options) from error
         return results
 
 
 def digest(model: bytes) -> str:
     """The SHA-256 of a model file, in hex: its identity in the registry."""
     return hashlib.sha256(model).hexdigest()
+
+
+def _session(model: bytes, options: Any) -> Any:
+    if len(model) < _LARGE_BYTES:
+        return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    # A directory of its own: a model may name files beside it that hold its weights, and there shall be none.
+    try:
+        with tempfile.TemporaryDirectory(prefix="nearcast-") as directory:
+            path = Path(directory, "model.onnx")
+            path.write_bytes(model)
+            return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except OSError:  # No room there: better a pause than no model.
+        return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+
+
+def _failure(error: Exception, options: Any) -> NearcastError:
+    if options.terminate:
+        return ModelStuck("a run of the model was ended because it took too long")
+    return ModelFailed(f"the model failed: {reason(error)}")
 
 
 def _options(intra_op_threads: int) -> Any:

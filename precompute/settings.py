@@ -47,7 +47,7 @@ class Settings(BaseSettings):
     #: Needed for everything that changes state over HTTP; without one, such requests are refused.
     admin_token: SecretStr | None = None
 
-    #: Processes of an edge node, on one port; they share `memory_max_bytes`.
+    #: Processes of an edge node, on one port; they share `memory_max_bytes` and `model_memory_bytes`.
     processes: _Count = 1
     #: Whether hits in memory are answered below ASGI; only good for finding out whether that is at fault.
     lane: bool = True
@@ -56,6 +56,8 @@ class Settings(BaseSettings):
     #: How long an edge that was told to stop goes on answering, each connection once, before it hangs up.
     drain_s: _Positive = 1.0
     memory_max_bytes: _Count = 256 * MIB
+    #: For models that are loaded; what is needed least is let go of for what is needed now.
+    model_memory_bytes: _Count = 2048 * MIB
     max_body_bytes: _Count = 1 * MIB
     max_keys_per_request: _Count = 1000
     #: Longest a live answer may take when the caller names no budget.

@@ -208,6 +208,24 @@ def _multiplying_loop() -> object:
     return helper.make_graph(nodes, "body", inputs, outputs)
 
 
+def failing() -> bytes:
+    """`x` float32[N, 2] -> `y` float32[N, 2], if it ever ran: it asks for an element that is not there."""
+    nodes = [
+        helper.make_node("ReduceMax", ["x"], ["most"], keepdims=0),
+        helper.make_node("Cast", ["most"], ["some"], to=_I64),
+        helper.make_node("Mul", ["some", "none"], ["zero"]),
+        helper.make_node("Add", ["zero", "far"], ["index"]),
+        helper.make_node("Gather", ["weights", "index"], ["weight"]),
+        helper.make_node("Mul", ["x", "weight"], ["y"]),
+    ]
+    constants = {
+        "none": np.array(0, np.int64),
+        "far": np.array(7, np.int64),
+        "weights": np.array([1, 2], np.float32),
+    }
+    return build(nodes, [value("x", _F32, ["N", 2])], [value("y", _F32, ["N", 2])], constants)
+
+
 def constant_extra() -> bytes:
     """`x` float32[N, 2] -> `y` float32[N, 2] and `weights` float32[2], the same for all rows."""
     nodes = [helper.make_node("Mul", ["x", "w"], ["y"]), helper.make_node("Identity", ["w"], ["weights"])]

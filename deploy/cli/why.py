@@ -23,6 +23,7 @@ _WORDS = {
     "corrupt": "holds bytes that are not this prediction",
     "unreachable": "cannot be asked",
     "cannot-compute": "cannot be computed",
+    "no-model": "its model is not loaded or taken out",
     "not-allowed": "the model's policy does not allow it",
     "deleted": "made from a row that has been deleted",
 }

@@ -72,6 +72,7 @@ def edge_children(
         "NEARCAST_PORT": str(settings.port),
         "NEARCAST_PROCESSES": str(len(listeners)),
         "NEARCAST_MEMORY_MAX_BYTES": str(max(1, settings.memory_max_bytes // len(listeners))),
+        "NEARCAST_MODEL_MEMORY_BYTES": str(max(1, settings.model_memory_bytes // len(listeners))),
         "PYTHONUNBUFFERED": "1",
     }
     options = ["--directory", str(directory), "--parent", str(os.getpid())]

@@ -14,6 +14,7 @@ from edge.api.wire import path_segments, send_json
 from edge.profiles import Profiles
 from edge.replica import Replica
 from edge.serving import Serving
+from edge.sleeper import Sleeper
 from edge.stats import Tier
 from precompute.durations import Durations
 from precompute.errors import InvalidRequest, NearcastError
@@ -68,7 +69,7 @@ class Models:
         return {"models": [self._model(model, totals) for model in self._serving.project.models.values()]}
 
     def _model(self, model: Model, totals: Snapshot) -> Document:
-        serving = {p.servable.variant: p.servable.version for p in self._serving.variants(model.name)}
+        serving = {p.servable.variant: p for p in self._serving.variants(model.name)}
         answers = {key[1:]: took for key, took in totals.answers.items() if key[0] == model.name}
         return {
             # As the first version of KServe's protocol has it.
@@ -90,12 +91,16 @@ class Models:
             ],
         }
 
-    def _variant(self, model: Model, name: str, version: int | None, took: Mapping[str, Durations]) -> Document:
+    def _variant(self, model: Model, name: str, sleeper: Sleeper | None, took: Mapping[str, Durations]) -> Document:
         recent = self._profiles.latency(model.name, name, Tier.LIVE)
         return {
             "variant": name,
             "quality": model.variants[name].quality,
-            "version": version,
+            "version": None if sleeper is None else sleeper.servable.version,
+            "loaded": sleeper is not None and sleeper.awake is not None,
+            "taken_out": None if sleeper is None or not sleeper.is_out() else str(sleeper.unavailable()),
+            # As measured when it was loaded, or as its file lets expect.
+            "memory_bytes": None if sleeper is None else sleeper.loaded_bytes,
             # Of this process, over some seconds: what routing decides by.
             "recent_live": None
             if recent is None
@@ -111,7 +116,7 @@ class Models:
 
     async def _versions(self, model: str) -> list[Document]:
         versions, active = await self._replica.run([("HVALS", versions_key(model)), ("HVALS", active_key(model))])
-        serving, ready = {int(number) for number in checked(active)}, set(self._serving.ready(model))
+        serving, ready = {int(number) for number in checked(active)}, set(self._serving.loaded(model))
         return [_version(v, serving, ready) for v in _newest_first(checked(versions))]
 
 

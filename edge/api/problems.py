@@ -31,6 +31,8 @@ STATUSES: tuple[tuple[type[Exception], int, str], ...] = (
     (errors.InvalidRequest, 400, "invalid-request"),
     (errors.PermanentError, 422, "cannot-compute"),
     (errors.Overloaded, 503, "overloaded"),
+    (errors.ModelUnavailable, 503, "model-unavailable"),
+    (errors.ModelStuck, 503, "model-unavailable"),
     (errors.DeadlineExceeded, 504, "budget-exceeded"),
     (errors.TransientError, 503, "unavailable"),
 )

@@ -16,7 +16,7 @@ from edge.held import Held
 from edge.replica import Replica
 from edge.serving import Serving
 from edge.why import Explanation, Seen
-from precompute.errors import EntryCorrupt, NearcastError
+from precompute.errors import EntryCorrupt, ModelUnavailable, NearcastError
 from precompute.freshness import Freshness
 from precompute.keys import hot_key, hot_state_key
 from precompute.models import Key
@@ -75,7 +75,7 @@ class Why:
         return {**head, **Explanation(model, key, views, self._freshness, seen).document()}
 
     async def _look(self, predictor: Predictor, key: Key) -> Seen:
-        name, plan = Ask(predictor, key, 0.0).name, predictor.plan([key])
+        name, plan = Ask(predictor, key, 0.0).name, await self._plan(predictor, key)
         model = predictor.servable.model.name
         mine: list[Command] = [
             ("GET", name),
@@ -86,9 +86,12 @@ class Why:
         ]
         failure: NearcastError | None = None
         try:
-            replies = await self._replica.run([*mine, *plan.commands])
+            replies = await self._replica.run([*mine, *(plan.commands if isinstance(plan, Plan) else ())])
             value, lives_ms, rate, rank, total = map(checked, replies[: len(mine)])
-            outcome, rows = await self._outcome(predictor, plan, replies[len(mine) :])
+            if isinstance(plan, Plan):
+                outcome, rows = await self._outcome(predictor, plan, replies[len(mine) :])
+            else:
+                outcome, rows = plan, None
         except NearcastError as error:
             failure = outcome = error
             value = rate = rank = total = rows = None
@@ -106,6 +109,14 @@ class Why:
             rank=None if rank is None else rank + 1,
             total_per_s=float(total or 0),
         )
+
+    async def _plan(self, predictor: Predictor, key: Key) -> Plan | ModelUnavailable:
+        """What to read to compute it; or why there is no model to do that with."""
+        try:
+            await self._serving.awake(predictor)
+            return predictor.plan([key])
+        except ModelUnavailable as error:
+            return error
 
     async def _outcome(
         self, predictor: Predictor, plan: Plan, replies: list[Reply]

@@ -23,6 +23,9 @@ class Variant(Struct, frozen=True, kw_only=True):
     variant: str
     quality: Annotated[float, Meta(description="As declared.")]
     version: Annotated[int | None, Meta(description="What answers; null if nothing has been published.")]
+    loaded: Annotated[bool, Meta(description="Whether it can compute at once; else it is loaded when needed.")]
+    taken_out: Annotated[str | None, Meta(description="Why it is not asked for a while; null if it is.")]
+    memory_bytes: Annotated[int | None, Meta(description="What it takes when loaded, as measured or to be expected.")]
     recent_live: Annotated[
         Latency | None, Meta(description="Of this process, over some seconds: what routing decides by.")
     ]

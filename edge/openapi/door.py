@@ -19,7 +19,7 @@ from edge.openapi.examples import ExampleKeys
 from edge.openapi.node_paths import DOCS, OPENAPI
 from edge.openapi.outputs import Outputs
 from edge.serving import Serving
-from precompute.errors import PermanentError
+from precompute.errors import ModelUnavailable, PermanentError
 from precompute.models import Key
 from precompute.predictor import Predictor
 
@@ -100,4 +100,7 @@ class Description:
 def _outputs(predictor: Predictor | None) -> Outputs | None:
     if predictor is None:
         return None
-    return Outputs(predictor.servable.rules, predictor.servable.session.signature)
+    try:
+        return Outputs(predictor.servable.rules, predictor.servable.session.signature)
+    except ModelUnavailable:  # It was never loaded, and nothing is known of its file.
+        return None

@@ -17,7 +17,13 @@ from edge.openapi.schemas import Schema, of_types, one_of, ref
 from precompute import errors
 
 _ASKING = (errors.InvalidRequest, errors.InvalidContext, errors.UnknownModel, errors.InvalidKey)
-_COMPUTING = (errors.FeatureMissing, errors.PermanentError, errors.VersionMissing, errors.Overloaded)
+_COMPUTING = (
+    errors.FeatureMissing,
+    errors.PermanentError,
+    errors.VersionMissing,
+    errors.Overloaded,
+    errors.ModelUnavailable,
+)
 _WAITING = (errors.TransientError, errors.DeadlineExceeded)
 _BODY = (errors.InvalidRequest, errors.UnknownModel, BodyTooLarge, errors.VersionMissing)
 

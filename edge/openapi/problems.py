@@ -26,6 +26,7 @@ MEANINGS = {
     "invalid-request": "the request makes no sense, whatever the data",
     "cannot-compute": "the model cannot be computed for this",
     "overloaded": "a bounded queue is full; ask again after `Retry-After`",
+    "model-unavailable": "it fails and is out for a while",
     "budget-exceeded": "no answer within the budget",
     "unavailable": "a server behind this edge does not answer; ask again after `Retry-After`",
 }

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from deploy.local.redis_pair import RedisPair
-from edge import serving as serving_module
+from edge import model_files
 from edge.link import Link
 from edge.replica import Replica
 from edge.serving import Serving
@@ -108,7 +108,7 @@ async def test_the_version_before_stays_ready_for_a_rollback(watched: Watched, m
     publish(watched, 11, activate=True)
     await watched.becomes(2)
     await watched.has_ready(1, 2)
-    monkeypatch.setattr(serving_module, "load_servable", None)
+    monkeypatch.setattr(model_files, "load_servable", None)
 
     watched.project.registry.rollback("patient")
     tell(watched)
@@ -129,7 +129,7 @@ async def test_a_rollback_does_not_wait_for_a_version_that_is_loading(
         asyncio.run_coroutine_threadsafe(gate.wait(), loop).result(30.0)
         return load_servable(*args)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(serving_module, "load_servable", slow)
+    monkeypatch.setattr(model_files, "load_servable", slow)
     publish(watched, 12, activate=False)
     watched.project.registry.rollback("patient")
     tell(watched)

@@ -71,7 +71,7 @@ class ByKey:
             raise InvalidRequest("a request has a key or inputs, not both: what a key needs is read from its features")
         asked = self._asked(scope, parsed, self._serving.project.model(model), version)
         answer, predictor, parameters = await asked
-        servable = predictor.servable
+        servable = await self._serving.known(predictor)
         wanted = wanted_outputs(parsed, answer_specs(servable.rules, servable.session.signature))
         outputs = msgspec.json.decode(answer.body, type=_Body).outputs
         # Only a declared default may lack some.

@@ -46,7 +46,7 @@ class ByTensors:
             NearcastError: what is asked for makes no sense, cannot be computed, or not now.
         """
         predictor = chosen_predictor(self._serving, model, version, parsed.parameters)
-        servable = predictor.servable
+        servable = await self._serving.known(predictor)
         wanted = wanted_outputs(parsed, answer_specs(servable.rules, servable.session.signature))
         time_ms = budget_ms(parsed.parameters, self._settings.budget_ms)
         most = self._settings.max_keys_per_request

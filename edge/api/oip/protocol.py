@@ -103,7 +103,7 @@ class OpenInference:
             return _got(scope, await self._statistics([self._edge.serving.project.model(model).name]))
         if what not in ("metadata", "ready", "config", "stats"):
             raise HTTPException(404, "no such path; a model has /ready, /config, /stats and /infer")
-        servable = chosen_predictor(self._edge.serving, model, version).servable
+        servable = await self._edge.serving.known(chosen_predictor(self._edge.serving, model, version))
         match what:
             case "metadata":
                 return _got(scope, model_metadata(servable, self._edge.serving.ready(model)))

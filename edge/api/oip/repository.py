@@ -77,7 +77,9 @@ class Repository:
         failed = [reason for (name, _), reason in self._serving.failures.items() if name == model]
         if failed:
             raise ModelRejected(f"model {model!r}: {failed[0]}")
-        return ModelState(model, _READY, str(self._serving.predictor(model).servable.version))
+        predictor = self._serving.predictor(model)
+        await self._serving.awake(predictor)
+        return ModelState(model, _READY, str(predictor.servable.version))
 
     async def _seen(self, model: str, *, withdrawn: bool) -> None:
         """Looks until this process has read what was said."""

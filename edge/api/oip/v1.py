@@ -36,7 +36,7 @@ class V1Predict:
         """The response. Raises NearcastError: why there is none."""
         began = time.perf_counter()
         predictor = self._serving.predictor(model)
-        servable = predictor.servable
+        servable = await self._serving.known(predictor)
         body = await read_decoded(scope, receive, self._settings.max_body_bytes)
         large, most = len(body) > LARGE_BYTES, self._settings.max_keys_per_request
         feeds, rows = await elsewhere(large, feeds_of_instances, body, servable.session.signature, most)

@@ -47,6 +47,10 @@ class Slow(Predictor):
     """Takes as long as it is told, by a clock that stands still otherwise."""
 
     takes_s = 0.0
+    loads_s = 0.0
+
+    def to_load_s(self) -> float:
+        return self.loads_s
 
     def complete(self, plan: Plan, replies: Sequence[Reply], now_ms: int) -> Batch:
         SHIFT[0] += self.takes_s
@@ -206,6 +210,15 @@ async def test_a_ready_worse_one_answers_what_computing_would_take_too_long_for(
     scene.knows(accurate=40.0, default=30.0)
 
     assert told(await scene.ask(20.0)) == ("fast", Tier.MEMORY, True)
+
+
+async def test_a_variant_that_has_to_be_loaded_takes_that_much_longer() -> None:
+    """It would be in time otherwise."""
+    scene = Scene()
+    scene.knows(accurate=40.0, default=12.0, fast=3.0)
+    scene.predictors["accurate"].loads_s = 2.0
+
+    assert told(await scene.ask(1000.0))[0] == "default"
 
 
 async def test_nothing_fits_is_the_fastest_and_says_so() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from edge.probes import EVERY_S, SHARE, Pace, Probes
+from edge.probes import ASLEEP_S, EVERY_S, SHARE, Pace, Probes
 from edge.profiles import Profiles
 from edge.stats import Tier
 from tests.unit.edge.rig import Rig
@@ -14,20 +14,31 @@ def test_a_variant_is_due_a_second_after_it_was_measured() -> None:
     """One that never was comes first, then the one measured longest ago."""
     pace = Pace()
 
-    assert pace.pick([("a", 10.0), ("b", 9.5)], 10.4) is None
-    assert pace.pick([("a", 10.0), ("b", 9.5)], 11.2) == "b"
-    assert pace.pick([("a", 10.0), ("b", 9.5), ("c", None)], 11.2) == "c"
-    assert pace.pick([("a", 10.0)], 10.0 + EVERY_S) == "a"
+    a, b, c = ("a", 10.0, EVERY_S), ("b", 9.5, EVERY_S), ("c", None, EVERY_S)
+
+    assert pace.pick([a, b], 10.4) is None
+    assert pace.pick([a, b], 11.2) == "b"
+    assert pace.pick([a, b, c], 11.2) == "c"
+    assert pace.pick([a], 10.0 + EVERY_S) == "a"
+
+
+def test_what_would_have_to_be_loaded_is_measured_seldom() -> None:
+    """Once it has been measured at all."""
+    pace = Pace()
+
+    assert pace.pick([("a", 10.0, ASLEEP_S)], 10.0 + ASLEEP_S - 1) is None
+    assert pace.pick([("a", 10.0, ASLEEP_S)], 10.0 + ASLEEP_S) == "a"
+    assert pace.pick([("a", None, ASLEEP_S)], 10.0) == "a"
 
 
 def test_one_at_a_time() -> None:
     """Until it has ended."""
     pace = Pace(is_under_way=True)
-    assert pace.pick([("a", None)], 1000.0) is None
+    assert pace.pick([("a", None, EVERY_S)], 1000.0) is None
 
     pace.end(0.0, 1000.0)
 
-    assert pace.pick([("a", None)], 1001.0) == "a"
+    assert pace.pick([("a", None, EVERY_S)], 1001.0) == "a"
 
 
 def test_probes_take_a_tenth_of_the_time() -> None:
@@ -35,7 +46,7 @@ def test_probes_take_a_tenth_of_the_time() -> None:
     pace, now_s, spent_s = Pace(), 0.0, 0.0
     for turn in range(36_000):
         now_s = max(now_s, turn * 0.1)
-        if pace.pick([("a", None)], now_s) is not None:
+        if pace.pick([("a", None, EVERY_S)], now_s) is not None:
             took_s = 0.001 * (turn % 900 + 1)
             now_s += took_s
             spent_s += took_s

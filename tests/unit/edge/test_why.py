@@ -21,6 +21,9 @@ class Registry:
     def ready(self, model: str) -> list[int]:
         return [1]
 
+    async def awake(self, _: object) -> None:
+        pass
+
 
 class _Connected:
     is_connected = True

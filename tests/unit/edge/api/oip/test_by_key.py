@@ -16,10 +16,15 @@ from edge.api.oip.inputs import parse
 from edge.stats import Tier
 from precompute.errors import InvalidRequest, StoreUnavailable
 from precompute.outputs import default_rules
+from precompute.predictor import Predictor, Servable
 from precompute.settings import Settings
 from tests.unit.edge.rig import SESSION, Rig
 
 SCOPE: Scope = {"type": "http", "headers": [], "query_string": b""}
+
+
+async def _known(predictor: Predictor) -> Servable:
+    return predictor.servable
 
 
 class Bench:
@@ -28,7 +33,9 @@ class Bench:
     def __init__(self, policy: str = "") -> None:
         self.rig = Rig(policy=policy)
         self.rig.predictor.servable = replace(self.rig.servable, rules=default_rules(SESSION.signature))
-        serving = SimpleNamespace(project=self.rig.project, predictor=lambda model, variant=None: self.rig.predictor)
+        serving = SimpleNamespace(
+            project=self.rig.project, predictor=lambda model, variant=None: self.rig.predictor, known=_known
+        )
         experiments = SimpleNamespace(parameters=lambda _: (), deal=lambda *_: None)
         auto = SimpleNamespace(measure=lambda *_: None)
         self.counted: list[tuple[str, str]] = []
