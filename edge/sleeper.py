@@ -55,7 +55,8 @@ class Sleeper(Predictor):
         clock_s: Callable[[], float],
     ) -> None:
         self.record = record
-        self.servable = Servable(model, record.variant, record.version, _Session(self), model.outputs)  # type: ignore[arg-type]
+        session: Any = _Session(self)
+        self.servable = Servable(model, record.variant, record.version, session, model.outputs, record.sha256)
         self.awake: Predictor | None = None
         self.signature: Signature | None = None
         self.breaker = Breaker()
