@@ -84,7 +84,7 @@ class DeclaredExperiments:
             name: known if (known := self._parsed.get(name)) and known[0] == raw else (raw, *self._parse(name, raw))
             for name, raw in zip(flat[::2], flat[1::2], strict=True)
         }
-        stored = {name.decode(): (of, experiment) for name, (_, of, experiment) in self._parsed.items()}
+        stored = {_text(name): (of, experiment) for name, (_, of, experiment) in self._parsed.items()}
         layers, found, broken = Layers(), dict[str, Declared](), dict[str, str]()
         for name, experiment in self._project.experiments.items():
             stop = stored[name][0].stopped_ms if name in stored else None
@@ -115,9 +115,14 @@ class DeclaredExperiments:
         if stored.table is None:
             return stored, None
         try:
-            return stored, parse_experiment(self._project, name.decode(), stored.table, "command")
+            return stored, parse_experiment(self._project, _text(name), stored.table, "command")
         except ManifestError as error:
             return stored, "; ".join(f"{problem.key}: {problem.message}" for problem in error.problems)
+
+
+def _text(name: bytes) -> str:
+    # What is no text is no name either, which is found out like that of any other wrong name.
+    return name.decode(errors="replace")
 
 
 def _stopped(experiment: Experiment, stop_ms: int | None) -> Experiment:

@@ -34,7 +34,10 @@ def _moment(value: object) -> datetime:
         except ValueError:
             raise ValueError(f"{value!r:.60} is no date and time; write 2026-03-01T09:00:00Z") from None
     if isinstance(value, datetime) and value.tzinfo is not None:
-        return value.astimezone(UTC)
+        try:
+            return value.astimezone(UTC)
+        except OverflowError:
+            raise ValueError(f"{value.isoformat()} is out of range") from None
     raise ValueError("must be a date and time with its zone, such as 2026-03-01T09:00:00Z")
 
 

@@ -123,6 +123,7 @@ def test_most_of_it_may_be_left_out() -> None:
         (f"model = 'rank'\nslice = [0.5, 0.5]\n{ARMS}", "slice: [0.5, 0.5] holds nobody"),
         (f"model = 'rank'\nstart = 2026-03-01T09:00:00\n{ARMS}", "start: must be a date and time with its zone"),
         (f"model = 'rank'\nend = 'soon'\n{ARMS}", "end: 'soon' is no date and time"),
+        (f"model = 'rank'\nend = 9999-12-31T23:00:00-05:00\n{ARMS}", "end: 9999-12-31T23:00:00-05:00 is out of range"),
         (
             f"model = 'rank'\nstart = 2026-03-02T00:00:00Z\nend = 2026-03-01T00:00:00Z\n{ARMS}",
             "[experiments] a: end must be later than start",
