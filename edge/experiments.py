@@ -1,7 +1,8 @@
 """The experiments that run at this edge: follows what is declared, and says which arm answers a request.
 
-An experiment runs here while all of its arms can answer. Until then its units get what everybody gets, and it is
-counted: an arm that were left out alone would make the others look different than they are.
+An experiment runs here while all of its arms can answer. Until then, and while one is taken out because it fails, its
+units get what everybody gets, and it is counted: an arm that were left out alone would make the others look different
+than they are.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from edge.assignment import Assigned, Headers, ModelExperiments
 from edge.exposures import Exposures
 from edge.replica import Replica
 from edge.serving import LOOK_AGAIN_S, Serving
+from edge.sleeper import Sleeper
 from precompute.declared_experiments import READ, Declarations, DeclaredExperiments
 from precompute.errors import NearcastError
 from precompute.experiments import Experiment
@@ -36,7 +38,7 @@ class Experiments:
     """Which of them run now, by model.
 
     Attributes:
-        unready: requests of experiments that have an arm which cannot answer yet.
+        unready: requests of experiments that have an arm which cannot answer.
     """
 
     def __init__(self, replica: Replica, serving: Serving, exposures: Exposures, now_ms: Callable[[], int]) -> None:
@@ -51,7 +53,7 @@ class Experiments:
         self._running: dict[str, ModelExperiments] = {}
         self._queries: dict[str, frozenset[str]] = {}
         #: By experiment; with the generation of what serves that it is right for.
-        self._ready: dict[str, tuple[int, Mapping[str, Predictor]]] = {}
+        self._ready: dict[str, tuple[int, Mapping[str, Sleeper]]] = {}
         self._news = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self.unready = 0
@@ -73,7 +75,11 @@ class Experiments:
         known = self._ready.get(assigned.experiment.name)
         if known is None or known[0] != self._serving.generation:
             known = self._look_for_arms(assigned.experiment)
-            if known is None:
+        if known is None:
+            self.unready += 1
+            return None
+        for arm in known[1].values():
+            if arm.is_out():
                 self.unready += 1
                 return None
         return Dealt(assigned, known[1][assigned.arm.name])
@@ -88,9 +94,9 @@ class Experiments:
             first = first or dealt
         return first
 
-    def _look_for_arms(self, experiment: Experiment) -> tuple[int, Mapping[str, Predictor]] | None:
+    def _look_for_arms(self, experiment: Experiment) -> tuple[int, Mapping[str, Sleeper]] | None:
         """What answers for each arm while nothing else serves; None if one of them has nothing yet."""
-        found: dict[str, Predictor] = {}
+        found: dict[str, Sleeper] = {}
         for arm in experiment.arms:
             predictor = self._serving.arm(experiment.model, arm.variant, arm.version)
             if predictor is None:

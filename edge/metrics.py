@@ -59,7 +59,7 @@ COUNTERS = {
     "hot_windows_dropped": "Windows of key counts that found no primary.",
     "exposures": "Answers of experiments recorded in the primary.",
     "exposures_dropped": "Such records not written: no room or no primary.",
-    "experiments_unready": "Requests of experiments with an arm that had no version loaded; they got the default.",
+    "experiments_unready": "Requests of experiments with an arm that could not answer; they got the default.",
     "telemetry_buckets": "Buckets of these numbers written to the primary, for dashboards.",
     "telemetry_buckets_dropped": "Such buckets not written: no primary, or too large.",
     "model_loads": "Versions loaded.",

@@ -85,7 +85,7 @@ class Roster:
         found = [self._predictors.get((model, variant)) for variant in declared.variants]
         return [sleeper for sleeper in found if sleeper is not None]
 
-    def arm(self, model: str, variant: str | None, version: int | None) -> Predictor | None:
+    def arm(self, model: str, variant: str | None, version: int | None) -> Sleeper | None:
         """The predictor of an arm: of a variant, or else of a version that `experiment_on` has named; None if there is
         none yet."""
         if model in self.withdrawn:

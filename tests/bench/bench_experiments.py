@@ -13,8 +13,10 @@ import orjson
 import pytest
 
 from edge.api.arms import experiment_headers
+from edge.breaker import Breaker
 from edge.experiments import Experiments
-from edge.exposures import Exposures
+from edge.exposures import MOST_GATHERED, Exposures
+from edge.sleeper import Sleeper
 from precompute.manifest import Project, parse
 from precompute.models import Key
 
@@ -43,7 +45,9 @@ class Primary:
     def run(self, commands: list[Any]) -> asyncio.Future[list[object]]:
         for command in commands:
             hiredis.pack_command(command)
-        return asyncio.get_running_loop().create_future()
+        future: asyncio.Future[list[object]] = asyncio.get_running_loop().create_future()
+        future.set_result([b"1-0"] * len(commands))
+        return future
 
 
 class Ready:
@@ -52,6 +56,7 @@ class Ready:
     def __init__(self, models: int, **more: object) -> None:
         self.project = project(models)
         self.reply: list[bytes] = []
+        self.breaker, self.ended = Breaker(), ""
         each = EXPERIMENTS // models
         for number in range(EXPERIMENTS):
             model, at = divmod(number, each)
@@ -70,6 +75,8 @@ class Ready:
 
     def arm(self, model: str, variant: str | None, version: int | None) -> Any:
         return self
+
+    is_out = Sleeper.is_out
 
     def experiment_on(self, models: object, versions: object) -> None:
         pass
@@ -143,7 +150,8 @@ def test_all_that_an_experiment_adds_to_an_answer() -> None:
                     experiment_headers(dealt.assigned, experiments.vary("m0"))
                     exposures.offer(dealt.assigned, key.text, 1, "memory", 0.0001, 5)
             found.append((time.process_time() - began) / REQUESTS * 1e6)
-        assert exposures.waiting == REQUESTS * ROUNDS
+            await asyncio.sleep(0)
+        assert exposures.written >= REQUESTS * ROUNDS - MOST_GATHERED
         assert exposures.dropped == 0
         return found
 

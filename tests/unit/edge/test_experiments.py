@@ -44,6 +44,10 @@ class Arm:
 
     def __init__(self, version: int) -> None:
         self.servable = Servable(version)
+        self.has_failed = False
+
+    def is_out(self) -> bool:
+        return self.has_failed
 
 
 class World:
@@ -111,6 +115,18 @@ async def test_nobody_takes_part_while_an_arm_cannot_answer() -> None:
     assert world.both() == {None}
     assert world.experiments.unready == 40
     world.serving[7] = Arm(7)
+    assert world.both() == {"a1", "b7"}
+
+
+async def test_nobody_takes_part_while_an_arm_is_taken_out() -> None:
+    """Half of the users are not to be left with errors; nor are the others to be compared with nobody."""
+    world = World(x=stored())
+    await world.experiments.refresh()
+    assert world.both() == {"a1", "b7"}
+
+    world.serving[7].has_failed = True
+    assert world.both() == {None}
+    world.serving[7].has_failed = False
     assert world.both() == {"a1", "b7"}
 
 
