@@ -14,6 +14,7 @@ from edge.api.oip.protocol import OpenInference
 from edge.api.predict import PREFIX, Predict
 from edge.api.rank import RANK, Rank
 from edge.api.why import WHY, Why
+from edge.api.wire import REST
 from edge.metrics import MetricsPage
 from edge.openapi.door import Description
 from edge.openapi.examples import ExampleKeys
@@ -27,10 +28,10 @@ def doors(edge: Edge, now_ms: Callable[[], int]) -> list[Route]:
     serving, follower, predict = edge.serving, edge.follower, predict_door(edge)
     why = Why(edge.ladder, serving, edge.replica, follower.freshness, follower.lag_s, now_ms)
     return [
-        Route(PREFIX + "{rest:path}", predict, methods=["GET", "HEAD", "POST"]),
-        Route(RANK + "{rest:path}", rank_door(edge, predict), methods=["POST"]),
+        Route(PREFIX + REST, predict, methods=["GET", "HEAD", "POST"]),
+        Route(RANK + REST, rank_door(edge, predict), methods=["POST"]),
         Route(INVALIDATE, Invalidate(serving.project, edge.writes, edge.settings, now_ms), methods=["POST"]),
-        Route(WHY + "{rest:path}", why, methods=["GET"]),
+        Route(WHY + REST, why, methods=["GET"]),
         *OpenInference(edge).routes(),
         *model_doors(edge),
         *health_doors(edge),

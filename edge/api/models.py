@@ -10,7 +10,7 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from edge.api.problems import send_problem
-from edge.api.wire import path_segments, send_json
+from edge.api.wire import REST, path_segments, send_json
 from edge.profiles import Profiles
 from edge.replica import Replica
 from edge.serving import Serving
@@ -36,7 +36,7 @@ Document = dict[str, Any]
 def model_doors(edge: Edge) -> list[Route]:
     """Where models are shown."""
     models = Models(edge.serving, edge.profiles, edge.replica, edge.totals)
-    return [Route(MODELS, models, methods=["GET"]), Route(MODELS + "/{rest:path}", models, methods=["GET"])]
+    return [Route(MODELS, models, methods=["GET"]), Route(MODELS + "/" + REST, models, methods=["GET"])]
 
 
 class Models:

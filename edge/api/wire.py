@@ -7,6 +7,7 @@ from http import HTTPStatus
 from urllib.parse import unquote_to_bytes
 
 import orjson
+from starlette.convertors import PathConvertor, register_url_convertor
 from starlette.types import Receive, Scope, Send
 
 from precompute.errors import InvalidRequest
@@ -14,6 +15,16 @@ from precompute.errors import InvalidRequest
 Header = tuple[bytes, bytes]
 
 JSON = b"application/json"
+
+
+class _Rest(PathConvertor):
+    regex = "(?s:.*)"
+
+
+# Starlette's own `path` ends at a line break, which may stand in a key like anything else.
+register_url_convertor("rest", _Rest())
+#: The rest of a route's path, whatever it is.
+REST = "{rest:rest}"
 
 
 class BodyTooLarge(InvalidRequest):

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from starlette.routing import Route
 
+from edge.api.wire import REST
 from edge.dashboard.data import DATA, LIVE, Data, Events
 from edge.dashboard.gather import Gatherer
 from edge.dashboard.page import Page
@@ -32,7 +33,7 @@ class Board:
         return [
             Route(DATA, self._data, methods=["GET", "HEAD"]),
             Route(LIVE, self._events, methods=["GET"]),
-            Route(RUN + "{rest:path}", self._run, methods=["POST"]),
+            Route(RUN + REST, self._run, methods=["POST"]),
             *Page().routes(),
         ]
 

@@ -162,6 +162,15 @@ class TestOneKey:
 
         assert [tier(scene.edge.get(path(spelling))) for spelling in spellings] == ["memory"] * 4
 
+    def test_a_line_break_may_stand_in_a_key(self, scene: Scene) -> None:
+        """At every door, and in its spelling for the store."""
+        scene.project.put_flights(["F~0A"], [1.0])
+
+        got = scene.edge.get(path("F%0A:EWR", "hour=2"))
+        why = scene.edge.get("/v1/why/late/F%0A:EWR?hour=2")
+
+        assert got.json()["key"] == why.json()["key"] == "F~0A:EWR?hour=2"
+
     def test_a_budget_that_is_over_is_said(self, scene: Scene) -> None:
         """504 with a time to come back, instead of an answer nobody wants any more."""
         (key,) = scene.flights(1)

@@ -26,7 +26,7 @@ from edge.api.oip.statistics import of_model, of_variant
 from edge.api.oip.targets import chosen_predictor
 from edge.api.oip.v1 import V1Predict
 from edge.api.problems import status_of
-from edge.api.wire import path_segments, send_response
+from edge.api.wire import REST, path_segments, send_response
 from precompute.errors import InvalidRequest, Overloaded, VersionMissing
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class OpenInference:
         """Where it is."""
         return [
             Route(PREFIX, self),
-            Route(PREFIX + "/{rest:path}", self),
+            Route(PREFIX + "/" + REST, self),
             Route(V1_PREFIX + "{model}" + V1_SUFFIX, self),
         ]
 

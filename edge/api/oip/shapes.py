@@ -18,7 +18,8 @@ class RequestInput(msgspec.Struct):
     shape: list[int]
     datatype: str
     parameters: Parameters | None = None
-    data: msgspec.Raw = msgspec.Raw()
+    # By a factory, because a default of this type cannot be described.
+    data: msgspec.Raw = msgspec.field(default_factory=msgspec.Raw)
 
 
 class RequestOutput(msgspec.Struct):
