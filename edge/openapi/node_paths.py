@@ -9,7 +9,7 @@ from edge.api.authority import NoAuthority, WrongToken
 from edge.api.health import LIVE, READY
 from edge.api.models import MODELS
 from edge.api.wire import BodyTooLarge
-from edge.client.models import ModelDetails, Models
+from edge.contract.models import ModelDetails, Models
 from edge.dashboard.data import DATA, RANGE_S
 from edge.dashboard.data import LIVE as EVENTS
 from edge.dashboard.document import Document

@@ -21,6 +21,8 @@ ALLOWED = {
     "precompute/runtime.py": "import onnxruntime",
     "edge/__init__.py": "import precompute.keys",
     "edge/app.py": "import starlette.routing, uvicorn",
+    "edge/contract/__init__.py": "import msgspec",
+    "edge/client/__init__.py": "import httpx, stamina, edge.contract",
     "edge/link.py": "from redis.connection import parse_url",
     "workers/__init__.py": "import precompute.keys",
     "workers/app.py": "import celery, kombu, billiard, apscheduler.schedulers",
@@ -47,6 +49,11 @@ FORBIDDEN = [
     ("deploy/__init__.py", "import uvicorn"),
     ("precompute/keys.py", "import starlette"),
     ("edge/app.py", "import opentelemetry.sdk"),
+    ("edge/app.py", "import httpx"),
+    ("deploy/__init__.py", "import stamina"),
+    ("edge/client/__init__.py", "import edge.app"),
+    ("edge/client/__init__.py", "import precompute.keys"),
+    ("edge/contract/__init__.py", "import starlette"),
 ]
 
 
