@@ -98,6 +98,7 @@ _BY_NAME: dict[str, type[ProblemError]] = {
     "unavailable": Unavailable,
     "overloaded": Overloaded,
     "withdrawn": Unavailable,
+    "model-unavailable": Unavailable,
     "unknown-encoding": InvalidRequest,
     "nothing-published": NothingPublished,
 }

@@ -17,15 +17,18 @@ from edge.openapi.schemas import Schema, of_types, one_of, ref
 from precompute import errors
 
 _ASKING = (errors.InvalidRequest, errors.InvalidContext, errors.UnknownModel, errors.InvalidKey)
-_COMPUTING = (
-    errors.FeatureMissing,
-    errors.PermanentError,
-    errors.VersionMissing,
-    errors.Overloaded,
-    errors.ModelUnavailable,
-)
+_SERVING = (errors.VersionMissing, errors.Withdrawn, errors.ModelUnavailable)
+_COMPUTING = (errors.FeatureMissing, errors.PermanentError, errors.Overloaded)
 _WAITING = (errors.TransientError, errors.DeadlineExceeded)
-_BODY = (errors.InvalidRequest, errors.UnknownModel, BodyTooLarge, errors.VersionMissing)
+#: What each door can answer with instead, for every model.
+_INSTEAD = {
+    "predict": responses(*_ASKING, *_SERVING, *_COMPUTING, *_WAITING),
+    "predict_many": responses(
+        errors.InvalidRequest, errors.UnknownModel, *_SERVING, errors.TransientError, BodyTooLarge
+    ),
+    "rank": responses(*_ASKING, *_SERVING, *_COMPUTING, *_WAITING, BodyTooLarge),
+    "why": responses(*_ASKING, *_SERVING, errors.TransientError),
+}
 
 _TEXT: Schema = {"schema": {"type": "string"}}
 _ANSWER_HEADERS: Schema = {
@@ -45,6 +48,15 @@ _BUDGET: Schema = {
     "maximum": 60_000,
     "description": "How long the answer may take, ms; what takes longer is answered from what there is, or not at all.",
 }
+
+
+def shared_responses() -> dict[str, Schema]:
+    """Responses that all models' paths refer to: most of what a model would take."""
+    return {f"{door}.{status}": told for door, instead in _INSTEAD.items() for status, told in instead.items()}
+
+
+def _instead(door: str) -> dict[str, Schema]:
+    return {status: {"$ref": f"#/components/responses/{door}.{status}"} for status in _INSTEAD[door]}
 
 
 def model_paths(described: Described, max_keys: int) -> dict[str, Schema]:
@@ -92,7 +104,7 @@ def _one(described: Described) -> Schema:
         responses={
             "200": _json(ref(f"{described.name}.prediction"), "The prediction.", headers=_ANSWER_HEADERS),
             "304": {"description": "The client has it already.", "headers": _ANSWER_HEADERS},
-            **responses(*_ASKING, *_COMPUTING, *_WAITING),
+            **_instead("predict"),
         },
     )
 
@@ -118,7 +130,7 @@ def _many(described: Described, max_keys: int) -> Schema:
         requestBody=_content(body, described.many_example()),
         responses={
             "200": _json(document | {"required": ["model", "predictions"]}, "A prediction or a problem for each key."),
-            **responses(*_BODY, errors.TransientError),
+            **_instead("predict_many"),
         },
     )
 
@@ -149,7 +161,7 @@ def _rank(described: Described, max_keys: int) -> Schema:
         requestBody=_content(_body(RankRequest, described, given), described.rank_example()),
         responses={
             "200": _json(ref("Ranking"), "The best, best first."),
-            **responses(*_ASKING, *_COMPUTING, *_WAITING, BodyTooLarge),
+            **_instead("rank"),
         },
     )
 
@@ -163,7 +175,7 @@ def _why(described: Described) -> Schema:
         parameters=_parameters(described),
         responses={
             "200": _json(ref("Explanation"), "All tiers and all dependencies."),
-            **responses(*_ASKING, errors.VersionMissing, errors.TransientError),
+            **_instead("why"),
         },
     )
 

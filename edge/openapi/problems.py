@@ -31,7 +31,7 @@ MEANINGS = {
     "unavailable": "a server behind this edge does not answer; ask again after `Retry-After`",
 }
 #: Refused before any door is reached.
-_BEFORE = {414: "the path and query are too long", 431: "the headers are too long"}
+BEFORE = {414: "the path and query are too long", 431: "the headers are too long"}
 _WAIT = {"Retry-After": {"description": "Seconds.", "schema": {"type": "integer"}}}
 
 
@@ -42,18 +42,46 @@ def name_of(kind: type[Exception]) -> tuple[int, str]:
 
 def responses(*kinds: type[Exception]) -> dict[str, Schema]:
     """Responses by status, for a door where these errors can occur, and for what no door can keep away."""
+    found = {
+        str(status): _response(status, names, status in _waiting(kinds)) for status, names in _names(kinds).items()
+    }
+    return found | {str(status): _bare(status, meaning) for status, meaning in BEFORE.items()}
+
+
+def plain_responses(error: Schema, *kinds: type[Exception]) -> dict[str, Schema]:
+    """As `responses`, where `error` is the schema of whatever went wrong."""
+    content = {"application/json": {"schema": error}}
+    found = {
+        str(status): {"description": _told(status, names), "content": content}
+        | ({"headers": _WAIT} if status in _waiting(kinds) else {})
+        for status, names in _names(kinds).items()
+    }
+    before = {
+        str(status): {"description": f"{reason(status)}: {meaning}", "content": content}
+        for status, meaning in BEFORE.items()
+    }
+    return found | before
+
+
+def _names(kinds: tuple[type[Exception], ...]) -> dict[int, list[str]]:
     names: dict[int, list[str]] = defaultdict(list)
     for status, name in dict.fromkeys(map(name_of, kinds)):
         names[status].append(name)
-    waiting = {name_of(kind)[0] for kind in kinds if issubclass(kind, errors.TransientError | errors.VersionMissing)}
-    found = {str(status): _response(status, these, status in waiting) for status, these in names.items()}
-    return found | {str(status): _bare(status, meaning) for status, meaning in _BEFORE.items()}
+    return names
+
+
+def _waiting(kinds: tuple[type[Exception], ...]) -> set[int]:
+    """Statuses that come with word of when to come back."""
+    return {name_of(kind)[0] for kind in kinds if issubclass(kind, errors.TransientError | errors.VersionMissing)}
+
+
+def _told(status: int, names: list[str]) -> str:
+    return "\n".join([f"{reason(status)}\n", *(f"- `{name}`: {MEANINGS[name]}" for name in names)])
 
 
 def _response(status: int, names: list[str], waiting: bool) -> Schema:
     types = one_of([f"urn:nearcast:problem:{name}" for name in names])
-    told = "\n".join(f"- `{name}`: {MEANINGS[name]}" for name in names)
-    response = _problem(f"{reason(status)}\n\n{told}", status, types)
+    response = _problem(_told(status, names), status, types)
     return response | ({"headers": _WAIT} if waiting else {})
 
 
