@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -28,8 +28,9 @@ from edge.scores import Score
 from edge.serving import Serving
 from edge.stats import Stats
 from edge.together import answer_together
-from precompute.errors import InvalidRequest, NearcastError
+from precompute.errors import DeadlineExceeded, InvalidRequest, NearcastError
 from precompute.key_columns import compose_keys
+from precompute.outputs import OutputRule
 from precompute.predictor import Predictor
 from precompute.settings import Settings
 
@@ -161,8 +162,19 @@ class Rank:
             budget_ms, fits = choice.budget_ms, choice.fits
         else:
             predictor = self._serving.predictor(name, request.variant)
-        score = Score.among(predictor.servable.rules, request.output, request.pick)
-        return Wanted(predictor, ranking, score, asyncio.get_running_loop().time() + budget_ms / 1000, fits, dealt)
+        deadline = asyncio.get_running_loop().time() + budget_ms / 1000
+        score = Score.among(await self._rules(predictor, deadline), request.output, request.pick)
+        return Wanted(predictor, ranking, score, deadline, fits, dealt)
+
+    async def _rules(self, predictor: Predictor, deadline: float) -> Sequence[OutputRule]:
+        """The outputs there are; of a model that declares none, its file has to say."""
+        if predictor.servable.rules:
+            return predictor.servable.rules
+        try:
+            async with asyncio.timeout_at(deadline):
+                return (await self._serving.known(predictor)).rules
+        except TimeoutError:
+            raise DeadlineExceeded(f"model {predictor.servable.model.name!r} was not loaded in time") from None
 
     async def _predicted(self, wanted: Wanted, began: float) -> dict[int, Answer]:
         """Answers by position; what has none is among the failed."""

@@ -46,6 +46,13 @@ inputs = { x = ["user.taste", "item.price"] }
 shares = { from = "y", transform = "softmax", labels = ["no", "yes"] }
 likely = { from = "y", transform = "argmax" }
 
+[models.broad]
+key = ["user", "item"]
+inputs = { x = ["user.taste", "item.price"] }
+[models.wide]
+key = ["user", "item"]
+inputs = { x = ["user.taste", "item.price"] }
+
 [models.unborn]
 key = ["user", "item"]
 inputs = { x = ["user.taste", "item.price"] }
@@ -54,6 +61,8 @@ FILES = {
     ("liking", "default"): onnx_models.mlp((3, 8, 1), seed=1),
     ("patient", "default"): onnx_models.mlp((2, 8, 1), seed=2),
     ("shares", "default"): onnx_models.mlp((2, 8, 2), seed=3),
+    ("broad", "default"): onnx_models.mlp((2, 300, 300, 1), seed=4),
+    ("wide", "default"): onnx_models.mlp((2, 300, 300, 1), seed=5),
 }
 
 
@@ -287,6 +296,18 @@ def test_ranked_keys_count_as_asked_for(shop: Shop) -> None:
     shop.rank(user, items, k=1)
 
     assert shop.edge.metric("nearcast_requests_total", model="liking") == asked + 5
+
+
+def test_a_model_that_was_never_loaded_is_ranked_by(shop: Shop) -> None:
+    """Which outputs it has is found out when somebody wants to rank by one."""
+    user, items = shop.user(), shop.items(3)
+    # Room for one of the two large ones.
+    settings = shop.project.settings.model_copy(update={"model_memory_bytes": 3 << 20})
+
+    with edge_process(settings) as small:
+        for model in ("broad", "wide"):
+            response = Shop(shop.project, small).rank(user, items, model)
+            assert response.status_code == 200, response.text
 
 
 @pytest.mark.parametrize(
