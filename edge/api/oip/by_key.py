@@ -17,7 +17,7 @@ from edge.api.oip.found import Found
 from edge.api.oip.inputs import Parsed
 from edge.api.oip.outputs import wanted_outputs
 from edge.api.oip.shapes import Parameters
-from edge.api.oip.targets import chosen_predictor, named_variant
+from edge.api.oip.targets import chosen_predictor, known, named_variant
 from edge.api.predict import is_routed
 from edge.api.wire import header
 from edge.ask import Answer, Ask
@@ -69,9 +69,11 @@ class ByKey:
             raise InvalidRequest("parameter 'key' must be a string")
         if parsed.inputs:
             raise InvalidRequest("a request has a key or inputs, not both: what a key needs is read from its features")
-        asked = self._asked(scope, parsed, self._serving.project.model(model), version)
+        time_ms = budget_ms(parsed.parameters, self._settings.budget_ms)
+        until = asyncio.get_running_loop().time() + time_ms / 1000
+        asked = self._asked(scope, parsed, self._serving.project.model(model), version, time_ms)
         answer, predictor, parameters = await asked
-        servable = await self._serving.known(predictor)
+        servable = await known(self._serving, predictor, until)
         wanted = wanted_outputs(parsed, answer_specs(servable.rules, servable.session.signature))
         outputs = msgspec.json.decode(answer.body, type=_Body).outputs
         # Only a declared default may lack some.
@@ -83,12 +85,11 @@ class ByKey:
         return Found(predictor, there, found, answer.tier, parameters)
 
     async def _asked(
-        self, scope: Scope, parsed: Parsed, model: Model, version: str | None
+        self, scope: Scope, parsed: Parsed, model: Model, version: str | None, time_ms: float
     ) -> tuple[Answer, Predictor, Parameters]:
         """The answer, who gave it, and what else there is to say of it."""
         began_s = time.monotonic()
         key, variant = model.parse_key(str(parsed.parameters["key"])), named_variant(parsed.parameters)
-        time_ms = budget_ms(parsed.parameters, self._settings.budget_ms)
         again = wants_revalidation(scope)
         until = asyncio.get_running_loop().time() + time_ms / 1000
         if version is None and variant is None:

@@ -14,7 +14,7 @@ from edge.api.oip.found import Found
 from edge.api.oip.inputs import Parsed, feeds_of
 from edge.api.oip.outputs import wanted_outputs
 from edge.api.oip.response_cache import ResponseCache, digest
-from edge.api.oip.targets import chosen_predictor
+from edge.api.oip.targets import chosen_predictor, known
 from edge.deadlines import Deadlines
 from edge.held import Held
 from edge.live import Live
@@ -46,31 +46,30 @@ class ByTensors:
             NearcastError: what is asked for makes no sense, cannot be computed, or not now.
         """
         predictor = chosen_predictor(self._serving, model, version, parsed.parameters)
-        servable = await self._serving.known(predictor)
+        until = asyncio.get_running_loop().time() + budget_ms(parsed.parameters, self._settings.budget_ms) / 1000
+        servable = await known(self._serving, predictor, until)
         wanted = wanted_outputs(parsed, answer_specs(servable.rules, servable.session.signature))
-        time_ms = budget_ms(parsed.parameters, self._settings.budget_ms)
         most = self._settings.max_keys_per_request
         feeds, rows = await elsewhere(parsed.size > LARGE_BYTES, feeds_of, parsed, servable.session.signature, most)
         if self.cache is None:
-            outputs = await self.computed(predictor, GivenRows(str(next(self._unique)), feeds, rows), time_ms)
+            outputs = await self.computed(predictor, GivenRows(str(next(self._unique)), feeds, rows), until)
             return Found(predictor, wanted, outputs, Tier.LIVE)
         names = [one.spec.name for one in wanted]
         name = await elsewhere(parsed.size > LARGE_BYTES, digest, servable, names, feeds)
         kept = self.cache.get(name)
         if kept is not None:
             return Found(predictor, wanted, kept, Tier.MEMORY)
-        outputs = await self.computed(predictor, GivenRows(name, feeds, rows), time_ms)
+        outputs = await self.computed(predictor, GivenRows(name, feeds, rows), until)
         self.cache.put(name, {output: outputs[output] for output in names})
         return Found(predictor, wanted, outputs, Tier.LIVE)
 
-    async def computed(self, predictor: Predictor, given: GivenRows, time_ms: float) -> Outputs:
-        """The declared outputs of some rows.
+    async def computed(self, predictor: Predictor, given: GivenRows, until: float) -> Outputs:
+        """The declared outputs of some rows, by that time of the event loop.
 
         Raises:
             PermanentError: the model cannot take them.
             Overloaded, DeadlineExceeded: not now.
         """
-        until = asyncio.get_running_loop().time() + time_ms / 1000
         try:
             (outcome,) = await self._deadlines.within(self._live.run(predictor, given), until)
         except TimeoutError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable
 from typing import TYPE_CHECKING, TypeVar
 
@@ -23,17 +24,19 @@ from edge.api.oip.reply import NotReady, Reply, json_reply
 from edge.api.oip.repository import Repository
 from edge.api.oip.shapes import Health, IndexRequest, ModelReady, RepositoryRequest, Statistics
 from edge.api.oip.statistics import of_model, of_variant
-from edge.api.oip.targets import chosen_predictor
+from edge.api.oip.targets import chosen_predictor, known
 from edge.api.oip.v1 import V1Predict
 from edge.api.problems import status_of
 from edge.api.wire import REST, path_segments, send_response
-from precompute.errors import InvalidRequest, Overloaded, VersionMissing
+from precompute.errors import InvalidRequest, ModelUnavailable, Overloaded, VersionMissing
 
 if TYPE_CHECKING:
     from edge.app import Edge
 
 #: Bodies of the repository's doors hold next to nothing.
 _SMALL_BODY_BYTES = 16 << 10
+#: What a model takes and gives is known once it has been loaded, for which whoever asks first waits.
+_LOADED_WITHIN_S = 30.0
 
 S = TypeVar("S")
 
@@ -103,16 +106,20 @@ class OpenInference:
             return _got(scope, await self._statistics([self._edge.serving.project.model(model).name]))
         if what not in ("metadata", "ready", "config", "stats"):
             raise HTTPException(404, "no such path; a model has /ready, /config, /stats and /infer")
-        servable = await self._edge.serving.known(chosen_predictor(self._edge.serving, model, version))
+        predictor = chosen_predictor(self._edge.serving, model, version)
+        servable = predictor.servable
         match what:
-            case "metadata":
-                return _got(scope, model_metadata(servable, self._edge.serving.ready(model)))
             case "ready":
+                if servable.version not in self._edge.serving.ready(model):
+                    raise ModelUnavailable(f"model {model!r} version {servable.version} is not ready")
                 return _got(scope, ModelReady(model, ready=True))
-            case "config":
-                return _got(scope, model_config(servable, self._edge.settings.max_keys_per_request))
-        found = of_variant(await self._edge.totals(), model, servable.variant, str(servable.version))
-        return _got(scope, Statistics([found]))
+            case "stats":
+                found = of_variant(await self._edge.totals(), model, servable.variant, str(servable.version))
+                return _got(scope, Statistics([found]))
+        servable = await known(self._edge.serving, predictor, asyncio.get_running_loop().time() + _LOADED_WITHIN_S)
+        if what == "config":
+            return _got(scope, model_config(servable, self._edge.settings.max_keys_per_request))
+        return _got(scope, model_metadata(servable, self._edge.serving.ready(model)))
 
     async def _statistics(self, models: list[str]) -> Statistics:
         totals = await self._edge.totals()

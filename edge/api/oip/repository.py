@@ -13,6 +13,7 @@ from edge.api.oip.shapes import ModelState
 from edge.link import Link
 from edge.serving import Serving
 from precompute.errors import DeadlineExceeded, ModelRejected
+from precompute.predictor import Predictor
 from precompute.store import checked
 from precompute.withdrawals import restore_commands, withdraw_commands
 
@@ -78,8 +79,15 @@ class Repository:
         if failed:
             raise ModelRejected(f"model {model!r}: {failed[0]}")
         predictor = self._serving.predictor(model)
-        await self._serving.awake(predictor)
+        await self._loaded(predictor)
         return ModelState(model, _READY, str(predictor.servable.version))
+
+    async def _loaded(self, predictor: Predictor) -> None:
+        try:
+            async with asyncio.timeout(_WITHIN_S):
+                await self._serving.awake(predictor)
+        except TimeoutError:
+            raise DeadlineExceeded(f"model {predictor.servable.model.name!r} is still being loaded") from None
 
     async def _seen(self, model: str, *, withdrawn: bool) -> None:
         """Looks until this process has read what was said."""

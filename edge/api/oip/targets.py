@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from edge.api.oip.shapes import Parameters
 from edge.serving import Serving
-from precompute.errors import InvalidRequest
+from precompute.errors import DeadlineExceeded, InvalidRequest
 from precompute.models import AUTO
-from precompute.predictor import Predictor
+from precompute.predictor import Predictor, Servable
 
 
 def named_variant(parameters: Parameters) -> str | None:
@@ -39,3 +41,18 @@ def chosen_predictor(
     if variant not in (None, found.servable.variant):
         raise InvalidRequest(f"version {version} is one of variant {found.servable.variant!r}, not {variant!r:.80}")
     return found
+
+
+async def known(serving: Serving, predictor: Predictor, until: float) -> Servable:
+    """A predictor's servable with its signature, for which a model that never was is loaded.
+
+    Raises:
+        DeadlineExceeded: that takes until after `until`, by the event loop's time; it goes on for whoever comes next.
+        ModelUnavailable: it could not be loaded.
+    """
+    try:
+        async with asyncio.timeout_at(until):
+            return await serving.known(predictor)
+    except TimeoutError:
+        model = predictor.servable.model.name
+        raise DeadlineExceeded(f"model {model!r} is being loaded, which takes longer than the budget") from None

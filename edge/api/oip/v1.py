@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Sequence
 from itertools import count
@@ -14,6 +15,7 @@ from edge.api.oip.by_tensors import ByTensors
 from edge.api.oip.compression import folded, read_decoded
 from edge.api.oip.instances import feeds_of_instances, predictions
 from edge.api.oip.reply import NO_STORE, Reply, timing
+from edge.api.oip.targets import known
 from edge.api.wire import JSON
 from edge.serving import Serving
 from edge.stats import Stats, Tier
@@ -36,12 +38,13 @@ class V1Predict:
         """The response. Raises NearcastError: why there is none."""
         began = time.perf_counter()
         predictor = self._serving.predictor(model)
-        servable = await self._serving.known(predictor)
         body = await read_decoded(scope, receive, self._settings.max_body_bytes)
+        until = asyncio.get_running_loop().time() + self._settings.budget_ms / 1000
+        servable = await known(self._serving, predictor, until)
         large, most = len(body) > LARGE_BYTES, self._settings.max_keys_per_request
         feeds, rows = await elsewhere(large, feeds_of_instances, body, servable.session.signature, most)
         given = GivenRows(f"v1:{next(self._unique)}", feeds, rows)
-        outputs = await self._by_tensors.computed(predictor, given, self._settings.budget_ms)
+        outputs = await self._by_tensors.computed(predictor, given, until)
         specs = answer_specs(servable.rules, servable.session.signature)
         large = sum(array.nbytes for array in outputs.values()) > LARGE_BYTES
         written = await elsewhere(large, _document, specs, outputs)
