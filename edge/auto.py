@@ -133,6 +133,8 @@ class Auto:
         serving = self._serving.variants(model.name)
         found = [sleeper for sleeper in serving if not sleeper.is_out()] or serving
         if not found:
+            if model.name in self._serving.withdrawn:
+                self._serving.predictor(model.name)  # Which says so.
             raise VersionMissing(f"model {model.name!r}: nothing published for any variant yet")
 
         def rank(predictor: Predictor) -> tuple[float, bool]:

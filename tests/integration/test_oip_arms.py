@@ -61,6 +61,27 @@ def test_a_routed_key_is_answered_by_a_variant_that_suits(
         assert _value(answer) == expected
 
 
+def test_a_model_that_is_unloaded_has_no_arms_and_no_routes(
+    redis_pair: RedisPair, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whichever way its variant would have been chosen."""
+    monkeypatch.setattr(oip_project, "MANIFEST", oip_project.MANIFEST + EXPERIMENT)
+    project = oip_project.publish(tmp_path_factory.mktemp("gone"), redis_pair)
+    monkeypatch.setenv("NEARCAST_ADMIN_TOKEN", oip_project.TOKEN)
+    oip_project.put_flights(project, ROWS)
+    with edge_process(project.settings) as edge:
+        for key in ROWS:
+            _asked(edge, key)
+        authority = {"authorization": f"Bearer {oip_project.TOKEN}"}
+        assert edge.client.post("/v2/repository/models/late/unload", headers=authority).status_code == 200
+
+        refused = [edge.get(f"/v1/predict/late/{key}{query}") for key in ROWS for query in ("", "?variant=auto")]
+    project.store.close()
+
+    assert {response.status_code for response in refused} == {503}
+    assert all("taken out of this node's service" in response.json()["detail"] for response in refused)
+
+
 def _asked(edge: Any, key: str, **parameters: object) -> dict[str, Any]:
     response = edge.client.post("/v2/models/late/infer", content=json.dumps({"parameters": {"key": key, **parameters}}))
     assert response.status_code == 200, response.text

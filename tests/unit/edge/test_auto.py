@@ -79,6 +79,7 @@ class Scene:
             for name, version in VERSIONS.items()
         }
         self.serving: list[str] = list(VERSIONS)
+        self.withdrawn: frozenset[str] = frozenset()
         self.profiles = Profiles()
         self.probes = Probes(self.rig.ladder.live, self.profiles, clock_s)
         tiers = TierLookup(self.rig.project.tiers, self.rig.replica, layouts)  # type: ignore[arg-type]
