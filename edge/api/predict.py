@@ -132,9 +132,9 @@ class Predict:
         took_s = time.monotonic() - began
         answer = found.answer
         self._stats.answered(model.name, found.predictor.servable.variant, answer.tier, took_s)
-        headers = [*answer_headers(answer, took_s), *route_headers(found.choice, self._auto.header)]
-        if wanted.variant is None:
-            headers += experiment_headers(None, self._experiments.vary(model.name))
+        experiments = self._experiments.vary(model.name) if wanted.variant is None else ()
+        varies_by = b", ".join(filter(None, (self._auto.header, *map(str.encode, experiments))))
+        headers = [*answer_headers(answer, took_s), *route_headers(found.choice, varies_by)]
         await self._give(scope, send, model.name, answer, headers, head=head)
 
     async def _give(

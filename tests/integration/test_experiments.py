@@ -39,9 +39,9 @@ ADD = ("experiment", "add", "faster", "late", "--arm", "control=default", "--arm
 Command = Callable[..., Any]
 
 
-def declared(directory: Path, pair: RedisPair) -> EdgeProject:
+def declared(directory: Path, pair: RedisPair, manifest: str = MANIFEST) -> EdgeProject:
     """Flights of one airport, and a model of two published variants: versions 1 and 2."""
-    text = MANIFEST.replace("max_age_s = 60.0", 'max_age_s = 60.0, refresh = "always"')
+    text = manifest.replace("max_age_s = 60.0", 'max_age_s = 60.0, refresh = "always"')
     files = {("late", variant): graph("late", variant) for variant in ("default", "fast")}
     published = EdgeProject.declare(directory, pair, text, files, look_every_s=0.2, lease_ttl_s=1.0)
     published.put_flights(FLIGHTS, [n / len(FLIGHTS) for n in range(len(FLIGHTS))])
@@ -251,6 +251,38 @@ def test_a_ranking_is_one_answer(project: EdgeProject, nearcast: Command) -> Non
         Asked(edge).until_it_runs("mixed")
         mixed = edge.client.post("/v1/rank/late", json=body)
         assert (mixed.json()["variant"], mixed.headers.get("nearcast-experiment")) == ("default", None)
+
+
+def test_who_takes_no_part_is_routed_as_before(tmp_path: Path, clean_redis: RedisPair) -> None:
+    """Of a model whose variants are chosen by latency; caches are told of everything that the choice depends on."""
+    routed = (
+        MANIFEST.replace("[models.late]", "[models.late]\nrouting = 'auto'")
+        + """
+[tiers.premium]
+budget_factor = 2.0
+[experiments.half]
+model = "late"
+slice = [0.0, 0.5]
+unit = "header.x-user"
+arms = { control = { variant = "default" }, quick = { variant = "fast" } }
+"""
+    )
+    project = declared(tmp_path, clean_redis, routed)
+
+    with edge_process(project.settings) as edge:
+        said: dict[str, list[str]] = {}
+        for number in range(60):
+            headers = edge.get("/v1/predict/late/F1:EWR", x_user=f"u{number}").headers
+            name = "arm" if "nearcast-experiment" in headers else "route"
+            assert ("nearcast-variant" in headers) == (name == "route")
+            said.setdefault(name, []).append(headers["vary"])
+
+        assert {name: set(vary) for name, vary in said.items()} == {
+            "arm": {"x-user"},
+            "route": {"x-user-tier, x-user"},
+        }
+        assert len(records(project, len(said["arm"]), "half")) > 10
+    project.store.close()
 
 
 def test_keys_of_the_open_inference_protocol_take_part(project: EdgeProject, nearcast: Command) -> None:
