@@ -29,6 +29,7 @@ from edge.link import Link
 from edge.live import Live
 from edge.measured import Measured
 from edge.memory import Memory
+from edge.own_memory import give_back_large_pieces
 from edge.probes import Probes
 from edge.profiles import Profiles
 from edge.replica import Replica
@@ -144,6 +145,7 @@ class Edge:
         Raises:
             StoreUnavailable: the replica cannot be reached. The primary may be away: edges do without it.
         """
+        give_back_large_pieces()
         if self.siblings is not None:
             await self.siblings.open()
         await self.reads.open()

@@ -1,18 +1,17 @@
 """Loads versions into a bounded memory, and lets the least valuable ones go for those that are needed.
 
-Loading never holds up others: it happens in threads, two at a time; one that takes long gives up its turn, and one that
+Loading never holds up others: it happens in threads, one at a time; one that takes long gives up its turn, and one that
 does not end is left alone and not tried again. The rest of the edge learns of a load by the sleeper that is awake.
 """
 
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import logging
 import time
 import weakref
 from collections.abc import Awaitable, Callable, Iterable, Set
-from contextlib import suppress
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -25,11 +24,12 @@ from precompute.predictor import Predictor
 
 log = logging.getLogger(__name__)
 
-#: Loads at a time that somebody waits for.
-_TURNS = 2
 #: A load gives up its turn after so long, and is given up altogether.
-_TURN_S, LIMIT_S = 3.0, 120.0
+_TURN_S, LIMIT_S = 0.25, 120.0
+#: How long a stop waits for loads.
+_PATIENCE_S = 2.0
 _MIB = 1 << 20
+T = TypeVar("T")
 
 #: Makes a predictor of what was fetched; takes its time, so it is called in a thread.
 Build = Callable[[], Predictor]
@@ -61,15 +61,14 @@ class Loads:
         self._fetch = fetch
         self._residents = residents
         self._clock_s = clock_s
-        self._turns = asyncio.Semaphore(_TURNS)
-        #: One at a time: nobody waits for what is only kept ready.
-        self._standby_turn = asyncio.Lock()
+        #: For loads that somebody waits for, and for what is only kept ready. One at a time can be measured.
+        self._turn, self._standby_turn = asyncio.Lock(), asyncio.Lock()
         self._tasks: dict[Sleeper, asyncio.Task[None]] = {}
         #: Of these, those that nobody waits for.
         self._patient: weakref.WeakSet[Sleeper] = weakref.WeakSet()
         #: Memory of those whose turn it is.
         self._reserved: dict[Sleeper, int] = {}
-        self._background: set[asyncio.Future[None]] = set()
+        self._in_threads: set[asyncio.Future[Any]] = set()
         self.failures: dict[tuple[str, int], str] = {}
         self.loaded = 0
         self.let_go = 0
@@ -106,11 +105,13 @@ class Loads:
             del self.failures[gone]
 
     async def stop(self) -> None:
-        """Leaves off."""
+        """Begins nothing more; what is under way in threads has a moment to end."""
         tasks = list(self._tasks.values())
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        if self._in_threads:
+            await asyncio.wait(self._in_threads, timeout=_PATIENCE_S)
 
     async def _load(self, sleeper: Sleeper, *, urgent: bool) -> None:
         name = sleeper.name
@@ -128,7 +129,7 @@ class Loads:
             self.failures.pop(name, None)
 
     async def _in_turn(self, sleeper: Sleeper, *, urgent: bool) -> None:
-        turn = self._turns if urgent else self._standby_turn
+        turn = self._turn if urgent else self._standby_turn
         await turn.acquire()
         in_turn = True
         try:
@@ -149,7 +150,7 @@ class Loads:
         except BaseException:
             del self._reserved[sleeper]
             raise
-        return in_thread(f"load {sleeper.servable.model.name}", lambda: _measured(build))
+        return self._in_thread(f"load {sleeper.servable.model.name}", lambda: _measured(build))
 
     async def _wake(self, sleeper: Sleeper, built: asyncio.Future[tuple[Predictor, float, int]]) -> None:
         try:
@@ -218,9 +219,15 @@ class Loads:
     def _forget(self, sleepers: Iterable[Sleeper]) -> None:
         sessions = [awake for sleeper in sleepers if (awake := sleeper.sleep()) is not None]
         if sessions:
-            done = in_thread("let go", lambda: _free(sessions))
-            self._background.add(done)
-            done.add_done_callback(self._background.discard)
+            # Takes milliseconds for large ones.
+            self._in_thread("let go", sessions.clear)
+
+    def _in_thread(self, name: str, work: Callable[[], T]) -> asyncio.Future[T]:
+        under_way = in_thread(name, work)
+        self._in_threads.add(under_way)
+        under_way.add_done_callback(self._in_threads.discard)
+        # A copy: who waits may be cancelled, while the thread goes on.
+        return asyncio.shield(under_way)
 
 
 def _measured(build: Build) -> tuple[Predictor, float, int]:
@@ -228,10 +235,3 @@ def _measured(build: Build) -> tuple[Predictor, float, int]:
     began_s, before = time.monotonic(), resident_bytes()
     predictor = build()
     return predictor, time.monotonic() - began_s, resident_bytes() - before
-
-
-def _free(sessions: list[Predictor]) -> None:
-    """Takes milliseconds for large ones; the C library keeps what they had unless it is told not to."""
-    sessions.clear()
-    with suppress(OSError, AttributeError):  # Only glibc has it.
-        ctypes.CDLL(None).malloc_trim(0)

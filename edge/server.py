@@ -24,6 +24,7 @@ from edge.door import NO_DOOR
 from edge.lane import LaneProtocol, lane_protocol
 from edge.lane_support import lane_is_supported
 from edge.siblings import Slot
+from edge.threads import unfinished
 from precompute import manifest
 from precompute.settings import Settings
 from precompute.tracing import Tracing, open_tracing
@@ -77,6 +78,10 @@ def _run_traced(serve: Callable[[Tracing | None], Coroutine[Any, Any, None]]) ->
     finally:
         if tracing is not None:
             tracing.close()
+    if left := unfinished():
+        log.warning("left behind, because it does not end: %s", ", ".join(left))
+        logging.shutdown()
+        os._exit(0)
 
 
 async def _serve(edge: Edge, own: socket.socket, others: Sequence[socket.socket]) -> None:

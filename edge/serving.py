@@ -64,10 +64,10 @@ class Serving(Roster):
             max_bytes: memory for loaded models.
         """
         self.layouts = Layouts(project)
-        fetch = ModelFiles(project, files or replica, self.layouts).fetch
+        self.runs = Runs()
+        fetch = ModelFiles(project, files or replica, self.layouts, self.runs).fetch
         catalogue = Catalogue(project, replica, self.layouts, node)
         super().__init__(project, catalogue, Loads(fetch, self.sleepers, max_bytes, clock_s))
-        self.runs = Runs()
         self._on_switch = on_switch
         self._clock_s = clock_s
         self._news = asyncio.Event()

@@ -11,6 +11,8 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
+_under_way: set[threading.Thread] = set()
+
 
 def in_thread(name: str, work: Callable[[], T]) -> asyncio.Future[T]:
     """What `work` brings, from a daemon thread of its own; executors wait for theirs when a process ends."""
@@ -24,9 +26,22 @@ def in_thread(name: str, work: Callable[[], T]) -> asyncio.Future[T]:
             _settle(loop, future, partial(future.set_exception, error))
         else:
             _settle(loop, future, partial(future.set_result, result))
+        finally:
+            _under_way.discard(threading.current_thread())
 
-    threading.Thread(target=run, name=name, daemon=True).start()
+    thread = threading.Thread(target=run, name=name, daemon=True)
+    _under_way.add(thread)
+    thread.start()
     return future
+
+
+def unfinished() -> list[str]:
+    """The names of threads that are under way.
+
+    An interpreter that ends while one of them is in a library of C++ aborts: whoever wants a clean end must not let it
+    come that far.
+    """
+    return [thread.name for thread in list(_under_way) if thread.is_alive()]
 
 
 def _settle(loop: asyncio.AbstractEventLoop, future: asyncio.Future[T], settle: Callable[[], None]) -> None:

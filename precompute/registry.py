@@ -9,7 +9,7 @@ record to the registry's log, which edges and workers follow.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from math import prod
 
@@ -169,8 +169,18 @@ def load_commands(model: str, version: int, sha256: str) -> list[Command]:
     return [("HGET", versions_key(model), version), ("GET", blob_key(sha256))]
 
 
-def load_servable(project: Project, model: str, record: Reply, blob: Reply) -> Servable:
-    """Builds a servable from what `load_commands` read; raises as `Registry.load` does."""
+def load_servable(
+    project: Project,
+    model: str,
+    record: Reply,
+    blob: Reply,
+    before_runs: Callable[[Session], None] = lambda session: None,
+) -> Servable:
+    """Builds a servable from what `load_commands` read; raises as `Registry.load` does.
+
+    Args:
+        before_runs: told of the session before it is warmed up, so that somebody may end that.
+    """
     declared = project.model(model)
     if record is None or blob is None:
         raise VersionMissing(f"model {model!r}: the version's record or file is not in this Redis")
@@ -179,6 +189,7 @@ def load_servable(project: Project, model: str, record: Reply, blob: Reply) -> S
         raise ModelRejected(f"model {model!r} version {version.version}: stored file does not have its SHA-256")
     session = Session.load(blob)
     _compare(project, declared, session.signature)
+    before_runs(session)
     _warm_up(declared, session)
     rules = declared.outputs or outputs.default_rules(session.signature)
     return Servable(declared, version.variant, version.version, session, rules, version.sha256)

@@ -177,12 +177,13 @@ def _squeezing_loop() -> object:
     return helper.make_graph(nodes, "body", inputs, [value("go_on", _BOOL, []), value("next", _F32, None)])
 
 
-def looping(width: int, turns_at: int) -> bytes:
+def looping(width: int, turns_at: int, least: float = 0) -> bytes:
     """`x` float32[N, width] -> `y` float32[N, 1], 0; runs as many turns, of 10 µs or so, as column `turns_at` says."""
     nodes = [
         helper.make_node("Gather", ["x", "at"], ["column"], axis=1),
         helper.make_node("ReduceMax", ["column"], ["most"], keepdims=0),
-        helper.make_node("Cast", ["most"], ["turns"], to=_I64),
+        helper.make_node("Add", ["most", "least"], ["all"]),
+        helper.make_node("Cast", ["all"], ["turns"], to=_I64),
         helper.make_node("Loop", ["turns", "yes", "square"], ["last"], body=_multiplying_loop()),
         helper.make_node("ReduceMax", ["last"], ["top"], keepdims=0),
         helper.make_node("Mul", ["column", "zero"], ["nothing"]),
@@ -191,6 +192,7 @@ def looping(width: int, turns_at: int) -> bytes:
     ]
     constants = {
         "at": np.array([turns_at], np.int64),
+        "least": np.array(least, np.float32),
         "yes": np.array(True),
         "square": np.full((64, 64), 1 / 64, np.float32),
         "zero": np.array(0, np.float32),

@@ -114,18 +114,18 @@ async def test_what_somebody_waits_for_is_not_let_go_of() -> None:
 
 
 async def test_loads_take_turns_and_share_one() -> None:
-    """Two at a time; whoever asks for what is being loaded gets the same load."""
+    """One at a time; whoever asks for what is being loaded gets the same load."""
     scene = Scene(5, room=9)
     scene.gate.clear()
     tasks = [scene.loads.begin(sleeper) for sleeper in scene.sleepers]
     again = [scene.loads.begin(sleeper) for sleeper in scene.sleepers]
 
-    async def two() -> bool:
-        return scene.threads == 2
+    async def one() -> bool:
+        return scene.threads == 1
 
-    await until(two)
+    await until(one)
     await asyncio.sleep(0.05)
-    assert scene.threads == 2
+    assert scene.threads == 1
     scene.gate.set()
     await asyncio.gather(*tasks)
 
@@ -134,7 +134,7 @@ async def test_loads_take_turns_and_share_one() -> None:
 
 
 async def test_a_long_load_gives_up_its_turn(monkeypatch: pytest.MonkeyPatch) -> None:
-    """So that two large models keep nobody else waiting."""
+    """So that large models keep nobody else waiting."""
     monkeypatch.setattr(loads_module, "_TURN_S", 0.01)
     scene = Scene(3, room=9)
     scene.gate.clear()
