@@ -11,10 +11,10 @@ import asyncio
 import itertools
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from edge.batch_lane import Lane, Run
+from edge.computed import Computed
 from edge.flights import Flight, Wait, landed
 from edge.key_lane import KeyLane
 from edge.replica import Replica
@@ -39,15 +39,6 @@ _AnyLane = Lane[Any, Any]
 _AnyFlight = Flight[Any, Any]
 _Flights = list[_AnyFlight]
 L = TypeVar("L", bound=_AnyLane)
-
-
-@dataclass(slots=True)
-class Work:
-    """What has been computed for one model; `cpu_ns` is the processors' time."""
-
-    rows: int = 0
-    batches: int = 0
-    cpu_ns: int = 0
 
 
 class Live(Generic[T]):
@@ -79,7 +70,7 @@ class Live(Generic[T]):
         self.batches = 0
         self.in_threads = 0
         #: By model.
-        self.work: dict[str, Work] = {}
+        self.work: dict[str, Computed] = {}
 
     def is_under_way(self, predictor: Predictor, key: Key) -> bool:
         """Whether `predict` would join a flight."""
@@ -215,10 +206,7 @@ class Live(Generic[T]):
         lane.learn(lane.size(flights), took_s)
         self.rows += rows
         self.batches += 1
-        work = self.work.setdefault(lane.predictor.servable.model.name, Work())
-        work.rows += rows
-        work.batches += 1
-        work.cpu_ns += int(took_s * 1e9)
+        self.work.setdefault(lane.predictor.servable.model.name, Computed()).add(rows, took_s)
         self._end(lane, flights, run.land(result))
 
     def _end(self, lane: _AnyLane, flights: _Flights, outcomes: Iterable[object]) -> None:
