@@ -54,5 +54,5 @@ def rank_door(edge: Edge, predict: Predict) -> Rank:
 
 def description(edge: Edge, now_ms: Callable[[], int]) -> Description:
     """What all doors say of themselves."""
-    examples = ExampleKeys(edge.ladder, edge.serving, edge.replica)
+    examples = ExampleKeys(edge.ladder, edge.replica)
     return Description(edge.serving, examples, edge.settings.max_keys_per_request, now_ms)

@@ -159,7 +159,9 @@ class Rank:
         elif is_routed(model, request.variant):
             # One variant for all: what two models say of two candidates cannot be compared.
             predictor, choice = await self._auto.for_all(model, budget_ms, self._predict.named(scope))
-            budget_ms, fits = choice.budget_ms, choice.fits
+            fits = choice.fits
+            # An answer that says that it is late, rather than none; as for a single prediction.
+            budget_ms = choice.budget_ms if fits else max(choice.budget_ms, self._settings.budget_ms)
         else:
             predictor = self._serving.predictor(name, request.variant)
         deadline = asyncio.get_running_loop().time() + budget_ms / 1000

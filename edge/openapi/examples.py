@@ -8,7 +8,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from edge.answer import Ladder
 from edge.ask import Answer, Ask
 from edge.replica import Replica
-from edge.serving import Serving
 from edge.stats import Tier
 from edge.together import answer_together
 from precompute.errors import PermanentError, TransientError
@@ -29,9 +28,8 @@ _WITHIN_S = 1.0
 class ExampleKeys:
     """Looks for examples as a client would: by asking. They are not counted as asked for."""
 
-    def __init__(self, ladder: Ladder, serving: Serving, replica: Replica) -> None:
+    def __init__(self, ladder: Ladder, replica: Replica) -> None:
         self._ladder = ladder
-        self._serving = serving
         self._replica = replica
 
     async def find(self, predictors: Sequence[Predictor]) -> Mapping[str, Sequence[Key]]:

@@ -23,6 +23,8 @@ MANY = 1000
 MANIFEST = """
 [project]
 name = "shop"
+[tiers]
+premium = { budget_factor = 2.0 }
 [views.user.fields]
 taste = "float32"
 [views.item.fields]
@@ -32,6 +34,7 @@ price = "float32"
 key = ["user", "item"]
 inputs = { x = ["user.taste", "item.price", "context.hour"] }
 context = { hour = { type = "int64", default = 12, min = 0, max = 23 } }
+variants = { default = { quality = 0.7 }, better = { quality = 0.9 } }
 policy = { ttl_jitter = 0.0 }
 
 [models.patient]
@@ -59,6 +62,7 @@ inputs = { x = ["user.taste", "item.price"] }
 """
 FILES = {
     ("liking", "default"): onnx_models.mlp((3, 8, 1), seed=1),
+    ("liking", "better"): onnx_models.mlp((3, 8, 1), seed=6),
     ("patient", "default"): onnx_models.mlp((2, 8, 1), seed=2),
     ("shares", "default"): onnx_models.mlp((2, 8, 2), seed=3),
     ("broad", "default"): onnx_models.mlp((2, 300, 300, 1), seed=4),
@@ -296,6 +300,43 @@ def test_ranked_keys_count_as_asked_for(shop: Shop) -> None:
     shop.rank(user, items, k=1)
 
     assert shop.edge.metric("nearcast_requests_total", model="liking") == asked + 5
+
+
+class TestAuto:
+    @staticmethod
+    def measure(shop: Shop, user: str, item: str) -> None:
+        """Has each variant compute once, so that it is known how long it takes."""
+        for variant in ("default", "better"):
+            path = f"/v1/predict/liking/{user}:{item.replace(' ', '~20')}?variant={variant}"
+            assert shop.edge.get(path, cache_control="no-cache").status_code == 200
+
+    def test_all_candidates_are_ranked_by_one_variant(self, shop: Shop) -> None:
+        """The best that fits, whatever lies ready of others: scores of two models cannot be compared."""
+        user, items = shop.user(), shop.items(5)
+        self.measure(shop, user, items[0])
+        shop.rank(user, items[:3])
+
+        body = shop.rank(user, items, variant="auto", budget_ms=10_000.0).json()
+
+        assert (body["variant"], body["over_budget"], len(body["ranked"])) == ("better", False, 5)
+        assert {place["prediction"]["variant"] for place in body["ranked"]} == {"better"}
+
+    def test_what_fits_no_budget_says_so(self, shop: Shop) -> None:
+        """And comes all the same."""
+        user, items = shop.user(), shop.items(5)
+        self.measure(shop, user, items[0])
+
+        body = shop.rank(user, items, variant="auto", budget_ms=0.0001).json()
+
+        assert (body["over_budget"], len(body["ranked"])) == (True, 5)
+
+    def test_an_unknown_user_tier_is_refused(self, shop: Shop) -> None:
+        """As for a single prediction."""
+        body = {"key": {"user": "u"}, "candidates": {"item": ["i"]}, "variant": "auto"}
+
+        refused = shop.edge.client.post("/v1/rank/liking", json=body, headers={"x-user-tier": "royal"})
+
+        assert (refused.status_code, "no tier 'royal'" in refused.json()["detail"]) == (400, True)
 
 
 def test_a_model_that_was_never_loaded_is_ranked_by(shop: Shop) -> None:
