@@ -24,19 +24,15 @@ from math import log as _log
 import msgspec
 from xxhash import xxh3_64_intdigest
 
-from precompute.errors import InvalidRequest
+from edge.arm_overrides import Headers, Overrides, header_text
 from precompute.experiments import Arm, Experiment
 from precompute.keys import unescape_part
 from precompute.models import Key, Model
-
-Headers = Sequence[tuple[bytes, bytes]]
 
 #: Longer values of a header name no unit; nobody is to fill streams with them.
 MAX_UNIT_BYTES = 512
 _SPAN = 2.0**64
 _LOG_SPAN = math.log(_SPAN)
-#: Arms that an error names.
-_NAMED = 8
 
 
 class Assigned(msgspec.Struct, frozen=True, gc=False):
@@ -142,9 +138,9 @@ class ModelExperiments:
         self._part = model.key.index(unit.name) if unit.kind == "key" and unit.name else None
         self._header = unit.name.encode() if unit.kind == "header" else None
         self._plans = {slot.experiment.name: slot.plan for slot in self._slots}
-        self._override_headers, self._override_queries = _overrides([slot.experiment for slot in self._slots])
+        self._overrides = Overrides([slot.experiment for slot in self._slots])
         headers = {name.decode() for slot in self._slots for name, _ in slot.header}
-        headers |= {name.decode() for name in self._override_headers}
+        headers |= {name.decode() for name in self._overrides.headers}
         self.vary = tuple(sorted(headers | ({unit.name} if unit.kind == "header" else set())))
 
     @property
@@ -165,8 +161,8 @@ class ModelExperiments:
         unit = self._unit(key, headers) if self._part is None else key.parts[self._part]
         if self._part is not None and "~" in unit:
             unit = unescape_part(unit)
-        if self._override_headers or (query and self._override_queries):
-            named = self._named(headers, query)
+        if self._overrides.headers or query:
+            named = self._overrides.named(headers, query)
             if named is not None:
                 experiment, arm = named
                 plan = self._plans[experiment.name]
@@ -187,30 +183,13 @@ class ModelExperiments:
             return _header(headers, self._header)
         return key.text.partition("?")[0]
 
-    def _named(self, headers: Headers, query: Mapping[str, str]) -> tuple[Experiment, Arm] | None:
-        """The experiment and the arm that a request asks for by name."""
-        for name, value in headers:
-            if name in self._override_headers:
-                return _arm(self._override_headers[name], name.decode(), _text(value))
-        for parameter, text in query.items():
-            if parameter in self._override_queries:
-                return _arm(self._override_queries[parameter], parameter, text)
-        return None
-
 
 def _header(headers: Headers, name: bytes) -> str:
     """The first value of a header; empty if there is none, or it is too long."""
     for given, value in headers:
         if given == name:
-            return _text(value) if len(value) <= MAX_UNIT_BYTES else ""
+            return header_text(value) if len(value) <= MAX_UNIT_BYTES else ""
     return ""
-
-
-def _text(value: bytes) -> str:
-    try:
-        return value.decode().strip()
-    except UnicodeDecodeError:
-        return value.decode("latin-1").strip()
 
 
 def _slot(model: Model, experiment: Experiment) -> _Slot:
@@ -225,34 +204,3 @@ def _slot(model: Model, experiment: Experiment) -> _Slot:
         tuple((name.encode(), values) for name, values in audience.header.items()),
         tuple((fields.index(name), frozenset(values)) for name, values in audience.context.items()),
     )
-
-
-#: By what a request may write: the arm, or the experiment and the arm where the arm alone may be several.
-_Choices = dict[str, tuple[Experiment, Arm] | None]
-
-
-def _overrides(experiments: Sequence[Experiment]) -> tuple[dict[bytes, _Choices], dict[str, _Choices]]:
-    headers: dict[bytes, _Choices] = {}
-    queries: dict[str, _Choices] = {}
-    for experiment in experiments:
-        place = experiment.override
-        if place is None:
-            continue
-        choices = (
-            headers.setdefault(place.name.encode(), {})
-            if place.kind == "header"
-            else queries.setdefault(place.name, {})
-        )
-        for arm in experiment.arms:
-            choices[f"{experiment.name}={arm.name}"] = experiment, arm
-            choices[arm.name] = None if arm.name in choices else (experiment, arm)
-    return headers, queries
-
-
-def _arm(choices: _Choices, where: str, text: str) -> tuple[Experiment, Arm]:
-    found = choices.get(text)
-    if found is None:
-        known = [name for name, choice in choices.items() if choice is not None]
-        more = f" and {len(known) - _NAMED} more" if len(known) > _NAMED else ""
-        raise InvalidRequest(f"{where}: no arm {text!r:.80}; there are: {', '.join(known[:_NAMED])}{more}")
-    return found

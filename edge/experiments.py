@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import msgspec
 
-from edge.assignment import Assigned, Headers, ModelExperiments
+from edge.arm_overrides import Headers
+from edge.assignment import Assigned, ModelExperiments
 from edge.exposures import Exposures
 from edge.replica import Replica
 from edge.serving import LOOK_AGAIN_S, Serving

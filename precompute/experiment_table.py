@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Set
 from datetime import UTC, datetime
 from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, field_validator, model_validator
 
-from precompute.context import RESERVED
-from precompute.errors import InvalidContext, InvalidKey
-from precompute.experiments import WHOLE, Arm, Audience, Experiment, Layers, Place, Slice
-from precompute.keys import canonical_part
-from precompute.models import Model
+from precompute.experiments import WHOLE, Arm, Audience, Experiment, Place, Slice
 from precompute.views import Scalar
 
 #: Enough for any comparison; each arm's predictions of the hot keys are computed.
 MAX_ARMS = 16
 MAX_VALUES = 1000
 #: RFC 9110, 5.6.2.
-_TOKEN = frozenset("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz")
+TOKEN = frozenset("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz")
 
 
 _Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,63}$")]
@@ -50,7 +45,7 @@ def _values(value: object) -> tuple[Scalar, ...]:
 
 def _place(text: str) -> Place:
     kind, dot, name = text.partition(".")
-    if kind == "header" and name and _TOKEN.issuperset(name.lower()):
+    if kind == "header" and name and TOKEN.issuperset(name.lower()):
         return Place("header", name.lower())
     if kind == "query" and name and name.isascii() and name.replace("_", "").replace("-", "").isalnum():
         return Place("query", name)
@@ -172,86 +167,3 @@ class ExperimentTable(_Table):
 
 def _ms(moment: datetime | None) -> int | None:
     return None if moment is None else round(moment.timestamp() * 1000)
-
-
-#: Takes table, key and message of a mistake.
-Wrong = Callable[[str, str, str], None]
-
-
-def link_experiments(
-    tables: Mapping[str, ExperimentTable], models: Mapping[str, Model], broken: Set[str], wrong: Wrong
-) -> dict[str, Experiment]:
-    """Experiments beside the models that they are about, and beside each other; of no use when there are mistakes."""
-    layers, found = Layers(), dict[str, Experiment]()
-    for name, table in tables.items():
-        experiment = found[name] = link_experiment(name, table, models, broken, wrong)
-        objection = layers.objection(experiment)
-        if objection is not None:
-            wrong(f"experiments.{name}", *objection)
-        else:
-            layers.add(experiment)
-    return found
-
-
-def link_experiment(
-    name: str, table: ExperimentTable, models: Mapping[str, Model], broken: Set[str], wrong: Wrong
-) -> Experiment:
-    """One experiment beside its model; of no use when there are mistakes.
-
-    Args:
-        broken: models that are wrong in themselves, about which nothing more is said.
-    """
-    at, model = f"experiments.{name}", models.get(table.model)
-    if model is None:
-        if table.model not in broken:
-            wrong(at, "model", f"no model {table.model!r}; there are: {', '.join(models) or 'none'}")
-        return table.build(name, Audience())
-    for arm, of in table.arms.items():
-        if of.variant is not None and of.variant not in model.variants:
-            what = f"no variant {of.variant!r}; model {model.name!r} has: {', '.join(model.variants)}"
-            wrong(f"{at}.arms.{arm}", "variant", what)
-    experiment = table.build(name, _audience(at, table.audience, model, wrong))
-    if experiment.unit.kind == "key" and experiment.unit.name:
-        _is_part(at, "unit", experiment.unit.name, model, wrong)
-    override = experiment.override
-    if override and override.kind == "query" and override.name in {*RESERVED, *(c.name for c in model.context)}:
-        wrong(at, "override", f"{override.name!r} means something else to model {model.name!r}; choose another name")
-    return experiment
-
-
-def _is_part(at: str, key: str, part: str, model: Model, wrong: Wrong) -> bool:
-    if part not in model.key:
-        wrong(at, key, f"no part {part!r}; the key of model {model.name!r} has: {', '.join(model.key)}")
-    return part in model.key
-
-
-def _audience(at: str, table: AudienceTable, model: Model, wrong: Wrong) -> Audience:
-    at = f"{at}.audience"
-    parts: dict[str, frozenset[str]] = {}
-    for part, values in table.key.items():
-        try:
-            if _is_part(f"{at}.key", part, part, model, wrong):
-                parts[part] = frozenset(canonical_part(str(value)) for value in values)
-        except InvalidKey as error:
-            wrong(f"{at}.key", part, str(error))
-    headers: dict[str, frozenset[str]] = {}
-    for name, values in table.header.items():
-        if not name or not _TOKEN.issuperset(name.lower()):
-            wrong(f"{at}.header", name, "is no name of a header")
-        headers[name.lower()] = frozenset(map(str, values))
-    return Audience(parts, headers, _context(f"{at}.context", table, model, wrong))
-
-
-def _context(at: str, table: AudienceTable, model: Model, wrong: Wrong) -> dict[str, frozenset[Scalar]]:
-    fields = {field.name: field for field in model.context}
-    found: dict[str, frozenset[Scalar]] = {}
-    for name, values in table.context.items():
-        if name not in fields:
-            what = f"model {model.name!r} has no such context; it has: {', '.join(fields) or 'none'}"
-            wrong(at, name, what)
-            continue
-        try:
-            found[name] = frozenset(fields[name].parse(value) for value in values)
-        except InvalidContext as error:
-            wrong(at, name, str(error))
-    return found

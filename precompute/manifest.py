@@ -17,7 +17,8 @@ from pydantic_core import ErrorDetails
 
 from precompute import declarations
 from precompute.errors import ConfigError, ManifestError, Problem, UnknownModel, UnknownView
-from precompute.experiment_table import ExperimentTable, link_experiment, link_experiments
+from precompute.experiment_linking import link_experiment, link_experiments
+from precompute.experiment_table import ExperimentTable
 from precompute.experiments import Experiment
 from precompute.job_table import JobTable, link_job
 from precompute.linking import ModelLinker

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -329,24 +328,26 @@ def test_an_arm_may_be_a_version_that_serves_nobody_else(project: EdgeProject, n
 
 
 def test_it_begins_and_ends_by_the_clock(project: EdgeProject, nearcast: Command) -> None:
-    """Nobody tells the edge; a second one that comes later agrees about every unit."""
-    now = datetime.now(UTC)
-    start, end = now + timedelta(seconds=3), now + timedelta(seconds=9)
-    nearcast(*ADD, "--start", start.isoformat(), "--end", end.isoformat())
+    """Nobody tells the edge then; a second one that comes later agrees about every unit."""
+
+    def soon() -> datetime:
+        return datetime.now(UTC) + timedelta(seconds=2)
+
+    def arms(edge: Asked) -> list[str]:
+        return [edge.get(f"{flight}:EWR").headers["nearcast-experiment"] for flight in FLIGHTS[:30]]
 
     with edge_process(project.settings) as edge:
-        asked = Asked(edge)
-        asked.get("F0:EWR")
-        assert nearcast("experiment", "show", "faster")["state"] in ("waiting", "running")
+        asked, start = Asked(edge), soon()
+        nearcast(*ADD, "--start", start.isoformat())
         asked.until_it_runs()
-        assert time.time() >= start.timestamp()
-        first = [asked.get(f"{flight}:EWR").headers["nearcast-experiment"] for flight in FLIGHTS[:30]]
+        assert datetime.now(UTC) >= start
         with edge_process(project.settings) as other:
-            again = Asked(other)
-            again.until_it_runs()
-            assert first == [again.get(f"{f}:EWR").headers["nearcast-experiment"] for f in FLIGHTS[:30]]
+            assert arms(asked) == arms(Asked(other))
+
+        end = soon()
+        nearcast(*ADD, "--replace", "--start", start.isoformat(), "--end", end.isoformat())
         asked.until_it_is_over()
-        assert time.time() >= end.timestamp()
+        assert datetime.now(UTC) >= end
         assert nearcast("experiment", "list")["experiments"][0]["state"] == "over"
 
 
