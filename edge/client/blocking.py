@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -43,6 +44,7 @@ class Client:
         self._http = httpx.Client(**transport.options(url, headers, most_connections))
         self._patience = patience or Patience()
         self.retries = 0
+        self._counting = threading.Lock()
 
     def predict(
         self,
@@ -124,7 +126,9 @@ class Client:
                 with attempt:
                     return self._once(call, attempts, headers)
         finally:
-            self.retries += max(0, attempts.retries)
+            if attempts.retries > 0:
+                with self._counting:
+                    self.retries += attempts.retries
         raise AssertionError("unreachable")
 
     def _once(self, call: Call[T], attempts: Attempts, headers: Mapping[str, str] | None) -> T:

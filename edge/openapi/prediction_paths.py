@@ -30,6 +30,8 @@ _INSTEAD = {
     "why": responses(*_ASKING, *_SERVING, errors.TransientError),
 }
 
+#: Found out once, because it takes a millisecond, and there may be hundreds of models.
+_BODIES = of_types([ManyRequest, RankRequest])
 _TEXT: Schema = {"schema": {"type": "string"}}
 _ANSWER_HEADERS: Schema = {
     "Cache-Status": {"description": "Which tiers were asked (RFC 9211).", **_TEXT},
@@ -112,7 +114,7 @@ def _one(described: Described) -> Schema:
 def _many(described: Described, max_keys: int) -> Schema:
     name = described.name
     key = {"anyOf": [ref(f"{name}.key"), ref(f"{name}.parts")]}
-    long = _members(of_types([ManyRequest])["AskedKey"], {"key": key, "context": ref(f"{name}.context")})
+    long = _members(_BODIES["AskedKey"], {"key": key, "context": ref(f"{name}.context")})
     what = "For all keys; what a key brings itself counts more."
     context = {**ref(f"{name}.context"), "description": what}
     keys = {"type": "array", "items": {"anyOf": [ref(f"{name}.key"), long]}, "minItems": 1, "maxItems": max_keys}
@@ -206,7 +208,7 @@ def _column(schema: Schema, max_keys: int) -> Schema:
 
 
 def _body(kind: type[msgspec.Struct], described: Described, given: Mapping[str, Schema]) -> Schema:
-    schema = of_types([kind])[kind.__name__]
+    schema = _BODIES[kind.__name__]
     variant = {"anyOf": [ref(f"{described.name}.variant"), {"type": "null"}]}
     budget = {**_BUDGET, "type": ["number", "null"]}
     return _members(schema, {**given, "variant": variant, "budget_ms": budget})
