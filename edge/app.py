@@ -13,6 +13,7 @@ from edge.absent import SHARE
 from edge.answer import Ladder
 from edge.api.guard import Guard
 from edge.auto import Auto
+from edge.black_box import BlackBox
 from edge.census import census, lags
 from edge.damaged import Damaged
 from edge.dashboard.board import Board
@@ -92,6 +93,7 @@ class Edge:
             Replica(self._files),
             self._switched,
             node=self.node,
+            box=BlackBox(slot.directory / f"{slot.number}.runs") if slot else None,
             max_bytes=settings.model_memory_bytes,
         )
         self.exposures = Exposures(self.writes, max_waiting=settings.max_exposures, kept=settings.exposures_kept)

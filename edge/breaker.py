@@ -74,9 +74,9 @@ class Breaker:
         """A run has brought nothing, and not by the model's fault."""
         self._trial_s = -TRIAL_S
 
-    def open(self, reason: str, now_s: float) -> None:
-        """Something has failed that must not be tried again soon."""
-        self._for_s = min(LONGEST_S, 2 * self._for_s or FIRST_S)
+    def open(self, reason: str, now_s: float, for_s: float = FIRST_S) -> None:
+        """Something has failed that must not be tried again soon; `for_s` is for the first time."""
+        self._for_s = min(LONGEST_S, 2 * self._for_s or for_s)
         self._until_s = now_s + self._for_s
         self._trial_s = -TRIAL_S
         self._failed.clear()

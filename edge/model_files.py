@@ -34,6 +34,7 @@ class ModelFiles:
         record, blob = await self._files.run(load_commands(model, version, sleeper.record.sha256))
 
         def build() -> Predictor:
+            self._runs.mark(sleeper.label)
             try:
                 # Optimises the graph, which may take seconds, and runs it, which may never end.
                 servable = load_servable(self._project, model, checked(record), checked(blob), self._begin)

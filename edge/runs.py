@@ -11,6 +11,8 @@ import threading
 import time
 from collections.abc import Callable
 
+from edge.black_box import BlackBox
+
 log = logging.getLogger(__name__)
 
 #: What is computed by the event loop itself was expected to take a millisecond.
@@ -26,19 +28,30 @@ class Runs:
         ended: how many were ended.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, box: BlackBox | None = None) -> None:
+        """`box` is told of everything that is run or loaded."""
+        self.box = box
         self._under_way: dict[int, tuple[Callable[[], None], float]] = {}
         self._loop_thread = threading.get_ident()
         self._stopped = threading.Event()
         self.ended = 0
 
-    def begin(self, stop: Callable[[], None]) -> None:
+    def mark(self, label: bytes) -> None:
+        """Something begins in this thread that cannot be ended, up to `end`."""
+        if self.box is not None:
+            self.box.enter(label)
+
+    def begin(self, stop: Callable[[], None], label: bytes = b"") -> None:
         """A run begins in this thread; `stop` ends it, and is called from another one."""
+        if label:
+            self.mark(label)
         self._under_way[threading.get_ident()] = (stop, time.monotonic())
 
     def end(self) -> None:
         """It has ended."""
         self._under_way.pop(threading.get_ident(), None)
+        if self.box is not None:
+            self.box.leave()
 
     def start(self) -> None:
         """Watches until `stop`; runs in this thread are those of the event loop."""
@@ -48,6 +61,9 @@ class Runs:
     def stop(self) -> None:
         """Ends the watch."""
         self._stopped.set()
+        if self.box is not None and not self._under_way:
+            box, self.box = self.box, None
+            box.close()
 
     def _watch(self) -> None:
         while not self._stopped.wait(_LOOK_S):

@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 
+from edge.black_box import BlackBox
 from edge.catalogue import Catalogue, Loadable
 from edge.loads import Loads
 from edge.model_files import ModelFiles
@@ -52,6 +53,7 @@ class Serving(Roster):
         on_switch: Callable[[Servable], None] = lambda servable: None,
         *,
         node: str = "",
+        box: BlackBox | None = None,
         max_bytes: int = 2048 * MIB,
         clock_s: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -61,10 +63,11 @@ class Serving(Roster):
             files: another connection for model files, behind which nothing urgent waits.
             on_switch: told of a version that takes another one's place.
             node: whose service models may be taken out of.
+            box: says what the processes before this one died with.
             max_bytes: memory for loaded models.
         """
         self.layouts = Layouts(project)
-        self.runs = Runs()
+        self.runs = Runs(box)
         fetch = ModelFiles(project, files or replica, self.layouts, self.runs).fetch
         catalogue = Catalogue(project, replica, self.layouts, node)
         super().__init__(project, catalogue, Loads(fetch, self.sleepers, max_bytes, clock_s))

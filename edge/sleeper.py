@@ -12,7 +12,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from edge.breaker import Breaker
+from edge.black_box import labelled
+from edge.breaker import LONGEST_S, Breaker
 from edge.runs import Runs
 from precompute.errors import ModelFailed, ModelStuck, ModelUnavailable
 from precompute.manifest import Project
@@ -60,6 +61,7 @@ class Sleeper(Predictor):
         self.awake: Predictor | None = None
         self.signature: Signature | None = None
         self.breaker = Breaker()
+        self.label = labelled(self.name)
         self.loaded_bytes = estimated_bytes(record.size)
         self.load_s = 0.01
         self.wanted = False
@@ -69,6 +71,8 @@ class Sleeper(Predictor):
         self._runs = runs
         self._clock_s = clock_s
         self._uses, self._used_s = 0.0, clock_s()
+        if runs.box is not None and self.name in runs.box.suspects:
+            self.breaker.open("the last processes died while they ran it", clock_s(), LONGEST_S)
 
     @property
     def name(self) -> tuple[str, int]:
@@ -184,7 +188,7 @@ class Sleeper(Predictor):
 
     @contextmanager
     def _watching(self, servable: Servable) -> Iterator[None]:
-        self._runs.begin(servable.session.stop_runs)
+        self._runs.begin(servable.session.stop_runs, self.label)
         try:
             yield
         except ModelStuck as error:

@@ -22,6 +22,11 @@ SIZE = 100_000
 ONE = estimated_bytes(SIZE)
 
 
+@pytest.fixture(autouse=True)
+def _nothing_else_grows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loads_module, "resident_bytes", lambda: 0)
+
+
 class Scene:
     """Sleepers of the rig's model; files are made up, and building one waits at a gate."""
 
@@ -60,8 +65,8 @@ class Scene:
         """Loads some, one after the other."""
         for n in positions:
             await self.loads.begin(self.sleepers[n], urgent=urgent)
-            # As if it had been measured to take what it was reckoned to.
-            self.sleepers[n].loaded_bytes = ONE
+            # As if it had been measured to take what it was reckoned to, and as long as all others.
+            self.sleepers[n].loaded_bytes, self.sleepers[n].load_s = ONE, 0.1
 
 
 async def test_the_least_needed_makes_room() -> None:
