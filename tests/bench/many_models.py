@@ -25,7 +25,7 @@ import psutil
 
 from deploy.bench.generator import Generator
 from deploy.local.redis_pair import RedisPair
-from tests.bench.cores import LOAD_CORE, pinned
+from tests.bench.cores import LOAD_CORE, pinned, step_back
 from tests.bench.latency import on_load_core
 from tests.bench.world import requests
 from tests.edge_process import Edge, address, edge_process
@@ -150,7 +150,9 @@ def _p99_ms(generator: Generator, options: argparse.Namespace) -> float:
 @contextmanager
 def _others(url: str, loads_per_s: float) -> Iterator[None]:
     argv = [sys.executable, "-m", "tests.bench.many_models", "--others", url, "--loads", str(loads_per_s)]
-    process = subprocess.Popen(pinned(LOAD_CORE, argv))
+    process = subprocess.Popen(pinned(LOAD_CORE, argv), start_new_session=True)
+    # What it takes must not keep the hits waiting to be sent.
+    step_back(process.pid)
     try:
         yield
         assert process.poll() is None, "nobody asked for the others"
