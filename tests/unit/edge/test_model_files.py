@@ -8,12 +8,13 @@ from dataclasses import asdict
 import msgspec
 import pytest
 
+from edge import model_files
 from edge import runs as runs_module
 from edge.model_files import ModelFiles
 from edge.runs import Runs
 from edge.sleeper import Sleeper
 from edge.threads import in_thread
-from precompute.errors import ModelStuck
+from precompute.errors import ModelStuck, VersionMissing
 from precompute.layouts import Layouts
 from precompute.registry import Version
 from precompute.runtime import digest
@@ -31,19 +32,35 @@ class Scene:
         self.files = ModelFiles(project, self, Layouts(project), self.runs)  # type: ignore[arg-type]
         self.sleeper = Sleeper(project, self.record, project.model("score"), None, self.runs, lambda: 0.0)  # type: ignore[arg-type]
 
-    async def run(self, _: Sequence[Command]) -> list[Reply]:
+    async def run(self, commands: Sequence[Command]) -> list[Reply]:
         """As a replica."""
-        return [msgspec.json.encode(asdict(self.record)), self.content]
+        ((name, *rest),) = commands
+        if name == "HGET":
+            return [msgspec.json.encode(asdict(self.record))]
+        assert name == "GETRANGE"
+        _, first, last = rest
+        return [self.content[int(first) : int(last) + 1]]
 
 
-async def test_a_file_becomes_a_predictor() -> None:
-    """In whichever thread."""
+@pytest.mark.parametrize("pieces", [1, 2, 3.5])
+async def test_a_file_becomes_a_predictor(pieces: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In whichever thread, and in however many pieces it comes."""
     scene = Scene(model())
+    monkeypatch.setattr(model_files, "_PIECE_BYTES", int(len(scene.content) / pieces))
 
     predictor = await in_thread("load", await scene.files.fetch(scene.sleeper))
 
     assert (predictor.servable.variant, predictor.servable.version) == ("default", 1)
     assert scene.runs.ended == 0
+
+
+async def test_a_file_that_is_not_there_is_said_to_be_missing() -> None:
+    """A replica may have the record before it has the file."""
+    scene = Scene(model())
+    scene.content = b""
+
+    with pytest.raises(VersionMissing):
+        (await scene.files.fetch(scene.sleeper))()
 
 
 async def test_a_model_that_hangs_when_it_is_warmed_up_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
