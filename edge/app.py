@@ -40,6 +40,7 @@ from edge.stats import Stats
 from edge.telemetry import Telemetry, node_name
 from edge.tier_lookup import TierLookup
 from edge.tracing import TracedApp, traced_ladder, traced_lane
+from edge.variant_notes import VariantNotes
 from edge.view_times import ViewTimes
 from edge.warmth import Warmth
 from edge.write_back import WriteBack
@@ -131,6 +132,7 @@ class Edge:
         self.auto = Auto(self.ladder, self.serving, self.profiles, self.probes, tiers, settings.budget_ms)
         source = Source(self.node, slot.number if slot else 0)
         self.telemetry = Telemetry(self.writes, source, self.census, lambda: lags(self), now_ms)
+        self.variant_notes = VariantNotes(self.serving, self.profiles, source, self.writes, now_ms, time.monotonic)
         self.siblings = Siblings(slot, self.census, lambda: self.ready) if slot else None
         # What it reads is large and may be late, as model files may.
         self.board = Board(project, self._files, self.writes, settings, now_ms)
@@ -168,6 +170,7 @@ class Edge:
         self.measured.start()
         if self.settings.telemetry:
             self.telemetry.start()
+            self.variant_notes.start()
         self.ready = True
         log.info("ready: %d model version(s), %d entries in memory", len(servables), loaded)
 
@@ -194,6 +197,7 @@ class Edge:
         await self.hot.stop()
         self.exposures.send_counts()
         await self.measured.stop()
+        await self.variant_notes.stop()
         await self.telemetry.stop()
         await self.experiments.stop()
         await self.serving.stop()

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -63,7 +64,8 @@ class Auto:
 
     Attributes:
         header: the request header that says who asks, in lower case; empty if nobody wants to know.
-        over_budget: keys for which nothing fitted.
+        routed: decisions by model, variant and what: `chosen`, and of these `over_budget`, where nothing fitted. One
+            for each key that was answered, or for all candidates of a ranking.
     """
 
     def __init__(
@@ -85,7 +87,7 @@ class Auto:
         self._tiers = tiers
         self._clock_s = clock_s
         self.header = tiers.header
-        self.over_budget = 0
+        self.routed: Counter[tuple[str, str, str]] = Counter()
 
     async def answer(self, wanted: Wanted) -> Routed:
         """The answer to one key.
@@ -126,6 +128,7 @@ class Auto:
             factor = await self._tiers.look_up(str(named), self._clock_s() + budget_ms / 1000)
         candidates = [self._candidate(predictor, Tier.LIVE) for predictor in predictors.values()]
         choice = choose(_default_first(candidates, model), min(MOST_MS, budget_ms * factor))
+        self._count(model.name, choice)
         return predictors[choice.candidate.variant], choice
 
     def _predictors(self, model: Model) -> list[Predictor]:
@@ -196,8 +199,13 @@ class Auto:
 
     def _routed(self, wanted: Wanted, ask: Ask, answer: Answer, choice: Choice) -> Routed:
         self._measure(wanted, ask, answer.tier)
-        self.over_budget += not choice.fits
+        self._count(wanted.model.name, choice)
         return Routed(answer, ask.predictor, choice)
+
+    def _count(self, model: str, choice: Choice) -> None:
+        self.routed[model, choice.candidate.variant, "chosen"] += 1
+        if not choice.fits:
+            self.routed[model, choice.candidate.variant, "over_budget"] += 1
 
     def measure(self, predictor: Predictor, tier: Tier, took_s: float) -> None:
         """An answer took so long, whoever chose its variant."""

@@ -29,13 +29,15 @@ class Breaker:
     Attributes:
         reason: why it is open; empty while it is closed.
         opened: how often it has been opened.
+        since_s: when it was opened first since it was closed.
     """
 
-    __slots__ = ("_failed", "_for_s", "_trial_s", "_until_s", "opened", "reason")
+    __slots__ = ("_failed", "_for_s", "_trial_s", "_until_s", "opened", "reason", "since_s")
 
     def __init__(self) -> None:
         self.reason = ""
         self.opened = 0
+        self.since_s = 0.0
         self._failed: set[str] = set()
         self._for_s = 0.0
         self._until_s = 0.0
@@ -80,5 +82,7 @@ class Breaker:
         self._until_s = now_s + self._for_s
         self._trial_s = -TRIAL_S
         self._failed.clear()
+        if not self.reason:
+            self.since_s = now_s
         self.reason = reason
         self.opened += 1

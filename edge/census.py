@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from edge.own_memory import limit_bytes, resident_bytes
+from edge.variant_notes import open_breakers
 from precompute.snapshot import Snapshot
 
 if TYPE_CHECKING:
@@ -23,9 +24,11 @@ def census(edge: Edge) -> Snapshot:
         errors=dict(stats.errors),
         of_which=_of_which(stats),
         computed={(m, what): getattr(work, what) for m, work in edge.live.work.items() for what in _COMPUTED},
+        routed=dict(edge.auto.routed),
         views=edge.view_times.counts(),
         timings={"age": stats.ages.taken(), "update_to_stale": edge.follower.delays.taken()},
         counters=_counters(edge),
+        open_breakers=open_breakers(edge.serving.sleepers()),
         sums=_sums(edge),
         peaks=_peaks(edge),
     )
@@ -65,8 +68,8 @@ def _counters(edge: Edge) -> dict[str, int]:
         "model_runs_ended": edge.serving.runs.ended,
         "routing_probes": edge.probes.begun,
         "routing_probes_failed": edge.probes.failed,
-        "routing_over_budget": edge.auto.over_budget,
         "routing_profiles_dropped": edge.measured.dropped,
+        "variant_notes_dropped": edge.variant_notes.dropped,
         "log_records": follower.records,
         "log_records_damaged": follower.damaged,
         "follower_restarts": follower.restarts,

@@ -40,6 +40,14 @@ VIEWS = {
     "updates": "Changes read, of views with an SLA; by each process.",
     "updates_within_sla": "Of these, those known within the SLA.",
 }
+#: What `Snapshot.routed` hold, and the names under which that is shown.
+ROUTED = {
+    "chosen": ("routing_choices", "Variants chosen by routing: for a key, or for all candidates of a ranking."),
+    "over_budget": (
+        "routing_over_budget",
+        "Of these, the fastest where no variant fitted the budget.",
+    ),
+}
 COUNTERS = {
     "not_modified": "Answers that the client had already (304).",
     "replica_failures": "Reads of the replica that failed.",
@@ -67,8 +75,8 @@ COUNTERS = {
     "model_runs_ended": "Runs of models that were ended because they took too long.",
     "routing_probes": "Variants computed once more in the background, to measure them.",
     "routing_probes_failed": "Of these, those that brought no prediction.",
-    "routing_over_budget": "Keys for which no variant fitted the budget, so that the fastest was taken.",
     "routing_profiles_dropped": "Measured latencies not written to the primary.",
+    "variant_notes_dropped": "Notes on which variants are loaded, for dashboards, not written to the primary.",
     "log_records": "Update log records followed, by each process.",
     "log_records_damaged": "Update log records that could not be read.",
     "follower_restarts": "Times the update logs were read from their start.",
@@ -117,6 +125,9 @@ class SnapshotCollector(Collector):
         yield self._shed()
         yield from self._timings()
         yield from self._views_in_time()
+        yield self._variants()
+        yield from self._routed()
+        yield self._breakers()
         for name, text in COUNTERS.items():
             yield counter(name, text, snapshot.counters.get(name, 0))
         for kind, values in ((SUMS, snapshot.sums), (PEAKS, snapshot.peaks)):
@@ -170,6 +181,30 @@ class SnapshotCollector(Collector):
                 sla.add_metric((view.name,), view.sla_s)
                 objective.add_metric((view.name,), view.objective)
         yield from (sla, objective)
+
+    def _variants(self) -> Metric:
+        family = counters("variant_answers", "Keys answered, by the variant that gave the answer.", "model", "variant")
+        counts: dict[tuple[str, str], int] = {}
+        for (model, variant, _), durations in self._snapshot.answers.items():
+            counts[model, variant] = counts.get((model, variant), 0) + durations.count
+        for labels, count in counts.items():
+            family.add_metric(labels, count)
+        return family
+
+    def _routed(self) -> Iterator[Metric]:
+        for what, (name, text) in ROUTED.items():
+            family = counters(name, text, "model", "variant")
+            for (model, variant, of), count in self._snapshot.routed.items():
+                if of == what:
+                    family.add_metric((model, variant), count)
+            yield family
+
+    def _breakers(self) -> Metric:
+        text = "Versions that a process of this node has taken out because they failed, until a trial succeeds."
+        family = gauges("breaker_open", text, "model", "variant")
+        for labels, count in self._snapshot.open_breakers.items():
+            family.add_metric(labels, count)
+        return family
 
     def _errors(self) -> Metric:
         family = counters("errors", "Keys not answered, by status.", "model", "status")

@@ -52,6 +52,7 @@ hex of the UTF-8 byte). `~` needs no percent-encoding in a URL, so a key never h
 | `stats:1m:node:process`    | stream | the same by minutes                                          |
 | `stats:nodes`              | zset   | process and node -> ms when it wrote last                    |
 | `stats:profiles:node`      | string | how long live answers of its variants take; expires          |
+| `stats:variants:node:process` | string | which of its variants are loaded or taken out; expires    |
 | `stats:roles`              | zset   | role and name of a worker and the like -> ms when it said so |
 | `stats:role:role:name`     | string | what it says of itself, as JSON; expires                     |
 | `stats:work:hour`          | hash   | what workers did: 5 s and what -> count; hour in ms           |
@@ -290,6 +291,11 @@ def fence_key(name: str) -> str:
 def stats_key(width: str, node: str, process: int) -> str:
     """What one process of an edge node has counted, in buckets of some width."""
     return f"stats:{width}:{node}:{process}"
+
+
+def variants_key(node: str, process: int) -> str:
+    """What one process of an edge node says of its variants."""
+    return f"stats:variants:{node}:{process}"
 
 
 def profiles_key(node: str) -> str:

@@ -36,9 +36,12 @@ class Snapshot:
         errors: counts by model and HTTP status.
         of_which: counts by model and what: `not_modified`, which are among the answers, and `shed`, among the errors.
         computed: what was computed on demand, by model and what: `rows`, `batches` and `cpu_ns`.
+        routed: counts by model, variant and what: `chosen`, how often routing took it, and of these `over_budget`, when
+            nothing fitted.
         views: counts by view and what: `updates`, and of these `updates_within_sla`.
         timings: other durations by name.
         counters: what else only grows, by name.
+        open_breakers: versions that are taken out now, by model and variant; they add up.
         sums: what is there now and adds up, such as bytes; by name.
         peaks: what is there now, of which the largest says most, such as lag; by name.
     """
@@ -47,9 +50,11 @@ class Snapshot:
     errors: Mapping[tuple[str, int], int] = field(default_factory=dict)
     of_which: Mapping[tuple[str, str], int] = field(default_factory=dict)
     computed: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    routed: Mapping[tuple[str, str, str], int] = field(default_factory=dict)
     views: Mapping[tuple[str, str], int] = field(default_factory=dict)
     timings: Mapping[str, Durations] = field(default_factory=dict)
     counters: Mapping[str, int] = field(default_factory=dict)
+    open_breakers: Mapping[tuple[str, str], int] = field(default_factory=dict)
     sums: Mapping[str, int] = field(default_factory=dict)
     peaks: Mapping[str, float] = field(default_factory=dict)
 
@@ -60,16 +65,18 @@ class Snapshot:
             errors=_merged(self.errors, other.errors, int.__add__),
             of_which=_merged(self.of_which, other.of_which, int.__add__),
             computed=_merged(self.computed, other.computed, int.__add__),
+            routed=_merged(self.routed, other.routed, int.__add__),
             views=_merged(self.views, other.views, int.__add__),
             timings=_merged(self.timings, other.timings, Durations.merge),
             counters=_merged(self.counters, other.counters, int.__add__),
+            open_breakers=_merged(self.open_breakers, other.open_breakers, int.__add__),
             sums=_merged(self.sums, other.sums, int.__add__),
             peaks=_merged(self.peaks, other.peaks, max),
         )
 
     def history(self) -> Snapshot:
         """What stays true when the process is gone."""
-        return replace(self, sums={}, peaks={})
+        return replace(self, open_breakers={}, sums={}, peaks={})
 
     def since(self, before: Snapshot) -> Snapshot:
         """What the same process has counted after `before`; what is there now is left out, but for its peaks."""
@@ -78,6 +85,7 @@ class Snapshot:
             errors=_more(self.errors, before.errors),
             of_which=_more(self.of_which, before.of_which),
             computed=_more(self.computed, before.computed),
+            routed=_more(self.routed, before.routed),
             views=_more(self.views, before.views),
             timings=_after(self.timings, before.timings),
             counters=_more(self.counters, before.counters),

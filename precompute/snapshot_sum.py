@@ -10,7 +10,7 @@ from precompute.snapshot import Snapshot
 
 K = TypeVar("K")
 
-_COUNTS = ("errors", "of_which", "computed", "views", "counters", "sums")
+_COUNTS = ("errors", "of_which", "computed", "routed", "views", "counters", "open_breakers", "sums")
 _DURATIONS = ("answers", "timings")
 
 

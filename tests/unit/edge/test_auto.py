@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Sequence
 
 import orjson
@@ -305,3 +306,22 @@ async def test_only_what_serves_is_chosen_from() -> None:
     scene.serving = ["fast"]
 
     assert told(await scene.ask()) == ("fast", Tier.LIVE, False)
+
+
+async def test_choices_are_counted_by_variant_and_those_over_budget_among_them() -> None:
+    """One for each answer, and one for all candidates of a ranking; the sum is what routing has answered."""
+    scene = Scene()
+    scene.knows(accurate=80.0, default=10.0, fast=2.0)
+    model = scene.rig.project.model("score")
+    answers = [await scene.ask(20.0), await scene.ask(20.0), await scene.ask(1.0, key="b:p")]
+    _, ranked = await scene.auto.for_all(model, 20.0, None)
+
+    chosen = Counter((it.predictor.servable.variant, it.choice.fits) for it in answers)
+    chosen[ranked.candidate.variant, ranked.fits] += 1
+
+    counted = scene.auto.routed
+    assert chosen == {("default", True): 3, ("fast", False): 1}
+    for variant in scene.serving:
+        late = chosen[variant, False]
+        assert counted["score", variant, "over_budget"] == late
+        assert counted["score", variant, "chosen"] == late + chosen[variant, True]

@@ -81,6 +81,19 @@ def test_each_trial_that_fails_makes_the_next_wait_twice_as_long() -> None:
     assert max(waits) == LONGEST_S
 
 
+def test_since_when_it_is_open_is_since_it_was_closed_last() -> None:
+    """Trials that fail change nothing about that; having been closed does."""
+    breaker = Breaker()
+    breaker.open("first", 10.0)
+    breaker.open("again", 30.0)
+    before = breaker.since_s
+
+    breaker.succeeded()
+    breaker.open("later", 90.0)
+
+    assert (before, breaker.since_s) == (10.0, 90.0)
+
+
 def test_a_trial_without_an_outcome_is_given_up() -> None:
     """Its request may have been cancelled."""
     breaker = opened()

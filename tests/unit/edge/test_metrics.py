@@ -157,6 +157,31 @@ def test_keys_refused_for_load_are_shown_by_model() -> None:
     assert found["nearcast_requests_shed_total", (("model", "m"),)] == 3
 
 
+def test_variants_are_counted_whichever_tier_answered_and_whoever_chose() -> None:
+    """Their answers, how often routing took them, and of these when nothing fitted."""
+    answers = {
+        ("m", "fast", "memory"): durations(7),
+        ("m", "fast", "live"): durations(2),
+        ("m", "best", "live"): durations(1),
+    }
+    routed = {("m", "fast", "chosen"): 5, ("m", "fast", "over_budget"): 2, ("m", "best", "chosen"): 1}
+
+    found = shown(Snapshot(answers=answers, routed=routed))
+
+    fast, best = (("model", "m"), ("variant", "fast")), (("model", "m"), ("variant", "best"))
+    assert [found["nearcast_variant_answers_total", of] for of in (fast, best)] == [9, 1]
+    assert [found["nearcast_routing_choices_total", of] for of in (fast, best)] == [5, 1]
+    assert total(found, "nearcast_routing_over_budget_total") == 2
+
+
+def test_an_open_breaker_is_shown_by_variant() -> None:
+    """A closed one as well, so that an alert can tell it from one that is not known."""
+    found = shown(Snapshot(open_breakers={("m", "fast"): 2, ("m", "best"): 0}))
+
+    assert found["nearcast_breaker_open", (("model", "m"), ("variant", "fast"))] == 2
+    assert found["nearcast_breaker_open", (("model", "m"), ("variant", "best"))] == 0
+
+
 def test_ages_and_delays_are_histograms_of_their_own() -> None:
     """Their bounds are sums of the finer ones, exactly."""
     ages, delays = Histogram(), Histogram()

@@ -22,9 +22,11 @@ SNAPSHOTS = st.builds(
     errors=st.dictionaries(st.tuples(NAMES, st.sampled_from([404, 503])), COUNTS, max_size=4),
     computed=st.dictionaries(st.tuples(NAMES, NAMES), COUNTS, max_size=4),
     of_which=st.dictionaries(st.tuples(NAMES, NAMES), COUNTS, max_size=4),
+    routed=st.dictionaries(st.tuples(NAMES, NAMES, NAMES), COUNTS, max_size=4),
     views=st.dictionaries(st.tuples(NAMES, NAMES), COUNTS, max_size=4),
     timings=st.dictionaries(NAMES, DURATIONS, max_size=2),
     counters=st.dictionaries(NAMES, COUNTS),
+    open_breakers=st.dictionaries(st.tuples(NAMES, NAMES), COUNTS, max_size=4),
     sums=st.dictionaries(NAMES, st.integers(-1, 2**53)),
     peaks=st.dictionaries(NAMES, st.floats(0)),
 )
@@ -53,7 +55,7 @@ def test_nothing_is_lost_and_nothing_is_counted_twice(a: Snapshot, b: Snapshot) 
     both = a.merge(b)
 
     assert requests(both) == requests(a) + requests(b)
-    for kind in ("errors", "of_which", "computed", "counters", "sums"):
+    for kind in ("errors", "of_which", "computed", "routed", "counters", "open_breakers", "sums"):
         assert sum(getattr(both, kind).values()) == sum(getattr(a, kind).values()) + sum(getattr(b, kind).values())
     assert max(both.peaks.values(), default=0) == max([0, *a.peaks.values(), *b.peaks.values()])
 
@@ -76,8 +78,8 @@ def test_history_is_what_only_grows(a: Snapshot) -> None:
     past = a.history()
 
     assert (past.answers, past.errors) == (a.answers, a.errors)
-    assert (past.computed, past.counters) == (a.computed, a.counters)
-    assert (past.sums, past.peaks) == ({}, {})
+    assert (past.computed, past.routed, past.counters) == (a.computed, a.routed, a.counters)
+    assert (past.open_breakers, past.sums, past.peaks) == ({}, {}, {})
 
 
 @given(st.binary(max_size=200))
