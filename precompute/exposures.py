@@ -85,9 +85,19 @@ class Answers(msgspec.Struct, frozen=True):
     records: int
 
 
+def answers_command(experiment: str) -> Command:
+    """Asks for what `parse_answers` reads."""
+    return ("HGETALL", answers_key(experiment))
+
+
 def read_answers(store: Store, experiment: str) -> Answers:
     """What has been counted. Raises StoreUnavailable."""
-    flat = store.call("HGETALL", answers_key(experiment))
+    return parse_answers(store.call(*answers_command(experiment)))
+
+
+def parse_answers(reply: Reply) -> Answers:
+    """What has been counted, from the reply to `answers_command`."""
+    flat = checked(reply)
     by_arm: dict[tuple[str, str], int] = {}
     overrides: Counter[str] = Counter()
     records = 0
@@ -107,13 +117,19 @@ def read_exposures(store: Store, experiment: str) -> Iterator[Exposure]:
     after = b"-"
     while True:
         page = checked(store.run([("XRANGE", exposures_key(experiment), after, "+", "COUNT", PAGE)])[0])
-        yield from _decoded(page)
+        yield from parse_exposures(page)
         if len(page) < PAGE:
             return
         after = b"(" + page[-1][0]
 
 
-def _decoded(page: Iterable[Reply]) -> Iterator[Exposure]:
+def latest_command(experiment: str, before: str, count: int) -> Command:
+    """Asks for the latest records before an id (`+`: of all), newest first."""
+    return ("XREVRANGE", exposures_key(experiment), before, "-", "COUNT", count)
+
+
+def parse_exposures(page: Iterable[Reply]) -> Iterator[Exposure]:
+    """Records as a stream has them."""
     for _, flat in page:
         try:
             yield _DECODER.decode(dict(zip(flat[::2], flat[1::2], strict=True))[_FIELD])

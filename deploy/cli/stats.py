@@ -17,10 +17,13 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from edge.dashboard.document import Document
+    from edge.dashboard.experiment_state import ExperimentState
+    from edge.dashboard.model_state import ModelState
 
 _EVERY_S = 5.0
 #: Rows of a table; a terminal has no more lines.
 _MOST = 10
+_LONGEST = 60
 
 Range = Annotated[int, typer.Option("--range", min=60, max=86_400, help="Seconds to look back.", metavar="S")]
 Node = Annotated[str | None, typer.Option(help="One edge node, as the list of nodes has it; else the fleet.")]
@@ -126,9 +129,33 @@ def _tables(document: Document) -> Iterator[RenderableType]:
         title="Views",
     )
     yield table(
-        ("model", "variant", "version", "share", "p50_ms", "p99_ms"),
-        [(m.model, m.variant, m.version, _percent(m.share), m.p50_ms, m.p99_ms) for m in document.models[:_MOST]],
+        (
+            "model",
+            "variant",
+            "version",
+            "share",
+            "p50_ms",
+            "p99_ms",
+            "expected_ms",
+            "chosen",
+            "over_budget",
+            "loaded_in",
+        ),
+        [_model(m) for m in document.models[:_MOST]],
         title="Models",
+    )
+    yield table(
+        ("breaker", "version", "state", "since_s_ago", "node", "why"),
+        [
+            (f"{b.model} {b.variant}", b.version, b.state, _ago_s(b.since_ms, now_ms), b.node, b.why[:_LONGEST])
+            for b in document.breakers[:_MOST]
+        ],
+        title="Breakers that are not closed",
+    )
+    yield table(
+        ("experiment", "arm", "share", "seen", "answers", "hits", "mean_ms", "sample_ratio_p"),
+        [row for experiment in document.experiments.running[:_MOST] for row in _experiment(experiment)],
+        title="Experiments",
     )
     yield table(
         ("model", "key", "rate_per_s", "trend"),
@@ -151,6 +178,18 @@ def _tables(document: Document) -> Iterator[RenderableType]:
         ],
         title="Jobs",
     )
+
+
+def _model(it: ModelState) -> tuple[object, ...]:
+    times = it.p50_ms, it.p99_ms, it.expected_ms
+    return it.model, it.variant, it.version, _percent(it.share), *times, it.chosen, it.over_budget, it.loaded_in
+
+
+def _experiment(it: ExperimentState) -> Iterator[tuple[object, ...]]:
+    for arm in it.arms:
+        hits, mean_ms = arm.hits and _percent(arm.hits.estimate), arm.mean_ms and arm.mean_ms.estimate
+        seen = arm.seen and _percent(arm.seen.estimate)
+        yield it.name, arm.arm, _percent(arm.share), seen, arm.answers, hits, mean_ms, it.sample_ratio_p
 
 
 def _last(values: list[float | None]) -> float | None:

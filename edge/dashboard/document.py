@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import msgspec
 
+from edge.dashboard.experiment_state import Experiments
+from edge.dashboard.model_state import Breaker, ModelState
 from precompute.series import Series
 
 
@@ -69,35 +71,6 @@ class HotKey(msgspec.Struct, kw_only=True):
     trend: float | None
 
 
-class Warming(msgspec.Struct, kw_only=True):
-    """A version that is being warmed before it serves; `warm` is a share of the hot keys' requests."""
-
-    version: int
-    warm: float
-
-
-class ModelState(msgspec.Struct, kw_only=True):
-    """A variant of a model.
-
-    Attributes:
-        version: what it serves.
-        versions: all that were published for it, newest first.
-        share: of the model's answers in the range.
-        p50_ms, p95_ms, p99_ms: of its answers that were computed on demand.
-    """
-
-    model: str
-    variant: str
-    version: int | None
-    versions: list[int]
-    quality: float
-    share: float | None
-    p50_ms: float | None
-    p95_ms: float | None
-    p99_ms: float | None
-    rollout: Warming | None
-
-
 class RunState(msgspec.Struct, kw_only=True):
     """A run of a declared job."""
 
@@ -150,15 +123,6 @@ class Leader(msgspec.Struct, kw_only=True):
     since_ms: int
 
 
-class Breaker(msgspec.Struct, kw_only=True):
-    """A circuit breaker of a node."""
-
-    name: str
-    node: str
-    state: str
-    since_ms: int
-
-
 class Audit(msgspec.Struct, kw_only=True):
     """What the latest audit has found."""
 
@@ -189,6 +153,8 @@ class Document(msgspec.Struct, kw_only=True):
     views: list[ViewState]
     hot: list[HotKey]
     models: list[ModelState]
+    models_left_out: int
+    experiments: Experiments
     jobs: list[JobState]
     runs: list[OpenRun]
     workers: list[WorkerState]

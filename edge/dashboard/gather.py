@@ -5,16 +5,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 
-from edge.dashboard import jobs, models, notes, roles, traffic, views
+from edge import variant_notes
+from edge.dashboard import breakers, jobs, models, notes, roles, traffic, views
 from edge.dashboard.document import Document
+from edge.dashboard.experiments import ExperimentBoard
 from edge.link import Link
-from precompute import role_notes, work_log
+from edge.variant_notes import VariantNote
+from precompute import declared_experiments, role_notes, work_log
 from precompute.history import History
 from precompute.manifest import Project
 from precompute.series import Grid, Series, Work
 from precompute.snapshot import Snapshot
 from precompute.snapshot_sum import SnapshotSum
-from precompute.telemetry import SOURCES, Source, Width, sources
+from precompute.telemetry import SILENT_MS, SOURCES, Source, Width, sources
 from precompute.updates import Command, Reply
 
 #: What has been merged for a range and node is kept for those who look again; of so many.
@@ -35,6 +38,7 @@ class Gatherer:
         self._project = project
         self._now_ms = now_ms
         self._histories: dict[tuple[Width, str | None], History] = {}
+        self._experiments = ExperimentBoard(link, project, now_ms)
         self._turn = asyncio.Lock()
 
     async def document(self, range_s: int, node: str | None = None) -> Document:
@@ -50,7 +54,8 @@ class Gatherer:
         now_ms, project = self._now_ms(), self._project
         grid = Grid.of(range_s, now_ms)
         written = sources((await self._link.run([SOURCES]))[0])
-        history = await self._history(grid, node, [s for s in written if node in (None, s.node)])
+        wanted = [source for source in written if node in (None, source.node)]
+        history = await self._history(grid, node, wanted)
         replies = await self._ask(
             models.commands(project),
             views.commands(project),
@@ -60,14 +65,21 @@ class Gatherer:
             [role_notes.NAMES],
             # What workers do is done for all nodes.
             work_log.read_commands(grid) if node is None else [],
+            [declared_experiments.READ],
         )
         work = work_log.steps(grid, replies[6])
         grown, counted = await _grown(history, grid, work)
         declared, job_ids = jobs.declared(project, replies[4])
         names = role_notes.names(replies[5][0])
-        past, progress, said = await self._ask(
-            jobs.past_commands(declared), jobs.progress_commands(job_ids), role_notes.read_commands(names)
+        running = self._experiments.shown(replies[7][0], now_ms)
+        past, progress, said, answers = await self._ask(
+            jobs.past_commands(declared),
+            jobs.progress_commands(job_ids),
+            role_notes.read_commands(names),
+            running.commands(),
         )
+        on_variants = await self._on_variants([s for s in wanted if now_ms - written[s] <= SILENT_MS])
+        listed, left_out = models.models(project, replies[0], counted, list(on_variants.values()))
         latest, told = jobs.progress(progress), role_notes.notes(names, said)
         return Document(
             now_ms=now_ms,
@@ -77,7 +89,9 @@ class Gatherer:
             nodes=traffic.nodes(history, written, grid, now_ms),
             series=grown,
             totals=traffic.totals(counted, Work(sum(step.rows for step in work))),
-            models=models.models(project, replies[0], counted),
+            models=listed,
+            models_left_out=left_out,
+            experiments=await self._experiments.experiments(running, answers),
             views=views.views(project, replies[1], counted, now_ms, range_s),
             hot=notes.hot(project, replies[2]),
             jobs=jobs.jobs(declared, past, latest, now_ms),
@@ -85,7 +99,7 @@ class Gatherer:
             workers=roles.workers(told, now_ms),
             queues=roles.queues(told, now_ms),
             leader=roles.leader(told, now_ms),
-            breakers=[],
+            breakers=breakers.breakers(on_variants),
             audit=notes.audit(replies[3][0]),
             invalidations=notes.invalidations(replies[3][1]),
         )
@@ -94,6 +108,18 @@ class Gatherer:
         """The replies to several lists of commands, in one pipeline."""
         replies = iter(await self._link.run([command for part in parts for command in part]))
         return [[next(replies) for _ in part] for part in parts]
+
+    async def _on_variants(self, sources: Sequence[Source]) -> dict[Source, list[VariantNote]]:
+        """What processes say of their variants."""
+        found: dict[Source, list[VariantNote]] = {}
+        for at in range(0, len(sources), _STREAMS_AT_ONCE):
+            part = sources[at : at + _STREAMS_AT_ONCE]
+            replies = await self._link.run(variant_notes.read_commands(part))
+            for source, reply in zip(part, replies, strict=True):
+                if (said := variant_notes.parse(reply)) is not None:
+                    found[source] = said
+                await asyncio.sleep(0)
+        return found
 
     async def _history(self, grid: Grid, node: str | None, wanted: list[Source]) -> History:
         """What these have written, up to now."""

@@ -6,6 +6,8 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+from tests.browser import sample_models
+
 Document = dict[str, Any]
 
 STEP_S = 5
@@ -104,7 +106,9 @@ def _tables(now_ms: int) -> Document:
             _hot("late", "AA1141:JFK:N619AA?hour=18", 43.7, 1.12),
             _hot("delay", "UA1714:LGA:N24211", 39.1, 0.88),
         ],
-        "models": _models(),
+        "models": sample_models.models(),
+        "models_left_out": 0,
+        "experiments": sample_models.experiments(now_ms),
         "jobs": _jobs(now_ms),
         "runs": [{"id": "nightly-0192", "name": "nightly", **_run("running", now_ms - 41_000, None, 640_000)}],
         "workers": [
@@ -116,7 +120,7 @@ def _tables(now_ms: int) -> Document:
             {"name": "jobs", "depth": 128, "oldest_s": 6.1},
         ],
         "leader": {"name": "core-1", "since_ms": now_ms - 86_000_000},
-        "breakers": [{"name": "replica", "node": NODES[0], "state": "closed", "since_ms": now_ms - 7_000_000}],
+        "breakers": [],
         "audit": {"at_ms": now_ms - 190_000, "checked": 4000, "falsely_fresh": 0},
         "invalidations": [
             {"at_ms": now_ms - 1_260_000, "what": "model late", "who": "ana@core-1", "why": "bad weather feed"},
@@ -132,20 +136,6 @@ def _view(name: str, sla_s: float, within: float, burn: float, updates: float, c
 
 def _hot(model: str, key: str, rate: float, trend: float) -> Document:
     return {"model": model, "key": key, "rate_per_s": rate, "trend": trend}
-
-
-def _models() -> list[Document]:
-    def row(model: str, variant: str, version: int, share: float, quality: float, p50: float) -> Document:
-        rollout = {"version": version + 1, "warm": 0.62} if (model, variant) == ("late", "default") else None
-        measured = {"p50_ms": p50, "p95_ms": p50 * 1.7, "p99_ms": p50 * 2.6}
-        known = {"version": version, "versions": [version, version - 1], "share": share, "quality": quality}
-        return {"model": model, "variant": variant, **known, **measured, "rollout": rollout}
-
-    return [
-        row("late", "default", 7, 0.81, 0.712, 0.42),
-        row("late", "fast", 4, 0.06, 0.655, 0.05),
-        row("delay", "default", 3, 0.13, 0.694, 0.31),
-    ]
 
 
 def _jobs(now_ms: int) -> list[Document]:

@@ -8,6 +8,7 @@ from typing import Any, Literal
 import pytest
 from playwright.sync_api import Page
 
+from tests.browser import sample_models
 from tests.browser.conftest import SCREENSHOTS, Open
 from tests.browser.fake_edge import FakeEdge
 
@@ -51,7 +52,8 @@ def test_what_is_wrong_finds_room(open_page: Open, edge: FakeEdge, complaints: l
         "nodes": [{**row, "alive": False} for row in document["nodes"]],
         "workers": [{**row, "alive": False} for row in document["workers"]],
         "queues": [{"name": "refresh", "depth": 1_200_000, "oldest_s": 4_000.0}],
-        "breakers": [{**row, "state": "open"} for row in document["breakers"]],
+        "breakers": sample_models.breakers(document["now_ms"]),
+        "experiments": sample_models.troubled(document["now_ms"]),
         "audit": {**document["audit"], "falsely_fresh": 3},
         "leader": None,
     }
@@ -78,7 +80,10 @@ def _large(document: dict[str, Any]) -> dict[str, Any]:
         "series": document["series"] | {"requests_per_s": rates},
         "totals": document["totals"] | {"requests": 123_456_789_012, "p999_ms": 12_345.6, "p50_ms": 123.4},
         "hot": [{**document["hot"][0], "key": long, "model": name}],
-        "models": [{**row, "model": name, "versions": list(range(1204, 1190, -1))} for row in document["models"][:1]],
+        "models": [{**row, **_large_model(name)} for row in document["models"][:1]],
+        "models_left_out": 1_234,
+        "breakers": [{**row, "model": name, "node": node, "why": long} for row in _breakers(document)],
+        "experiments": _large_experiments(document["experiments"], name),
         "jobs": [{**row, "name": name} for row in document["jobs"]],
         "runs": [{**row, "name": name} for row in document["runs"]],
         "workers": [{**document["workers"][0], "name": worker}],
@@ -87,6 +92,29 @@ def _large(document: dict[str, Any]) -> dict[str, Any]:
         "views": [{**document["views"][1], "view": name}],
         "invalidations": [{**document["invalidations"][0], "what": f"key {long}", "who": worker, "why": long}],
     }
+
+
+def _large_model(name: str) -> dict[str, Any]:
+    counts = {"chosen": 12_345_678_901, "over_budget": 1_234_567, "loaded_in": 128, "told_by": 128}
+    times = {"memory": 12_345.6, "replica": 12_345.6, "live": 12_345.6, "stale": None, "default": None}
+    big = {"memory_bytes": 123 << 30, "p95_ms": 12_345.6, "expected_ms": 12_345.6, "tier_p95_ms": times}
+    return {"model": name, "versions": list(range(1204, 1190, -1)), **counts, **big}
+
+
+def _breakers(document: dict[str, Any]) -> list[dict[str, Any]]:
+    return sample_models.breakers(document["now_ms"])
+
+
+def _large_experiments(known: dict[str, Any], name: str) -> dict[str, Any]:
+    wide = {"estimate": 12_345.6, "low": 12_001.2, "high": 12_999.9}
+    more = {"answers": 123_456_789_012, "units": 12_345_678, "mean_ms": wide, "serves": f"variant {name}"}
+    running = [
+        {**it, "name": f"{name}-{i}", "model": name, "unit": f"header.{name}", "sample": 0.001}
+        | {"arms": [{**arm, "arm": f"{arm['arm']}-{name}", **more} for arm in it["arms"]]}
+        for i, it in enumerate(known["running"])
+    ]
+    ended = [{**it, "name": name, "answers": {f"{name}-{i}": 123_456_789 for i in range(8)}} for it in known["ended"]]
+    return {**known, "running": running, "ended": ended[:1], "running_count": 1_000, "ended_count": 4_000}
 
 
 def _rates(document: dict[str, Any]) -> dict[str, list[float | None]]:

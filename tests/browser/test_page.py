@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
+from tests.browser import sample_models
 from tests.browser.conftest import Open
 from tests.browser.fake_edge import FakeEdge
 from tests.waiting import wait_until
@@ -125,6 +126,76 @@ def test_the_hottest_keys_come_first_and_the_others_on_demand(open_page: Open, e
     expect(page.get_by_role("button", name="Show 10")).to_have_attribute("aria-expanded", "true")
 
 
+def test_experiments_are_told_with_their_check_and_what_they_came_to(open_page: Open, edge: FakeEdge) -> None:
+    """Each that runs by arm, with bounds; those that are over in short; what does not run is a problem."""
+    page = open_page()
+    running = page.locator("#running .experiment")
+    expect(running).to_have_count(2)
+
+    first = running.first
+    expect(first.locator("h4")).to_have_text("faster")
+    expect(first.locator(".badge")).to_have_text("sample ratio as declared, p = 0.62")
+    expect(first.locator(".badge")).to_have_attribute("data-level", "ok")
+    assert _cells(first, "quick") == [
+        "variant fast",
+        "50.0 %",
+        "50.2 % (47.4–53.0 %)",
+        "604",
+        "61,877",
+        "93.0 % (91.8–94.2 %)",
+        "0.61 ms (0.57–0.65 ms)",
+    ]
+    expect(running.nth(1).locator(".badge")).to_have_text("too few units to check the ratio")
+    assert _cells(page.locator("#ended"), "smaller")[1:] == [
+        "stopped 1 d 1 h ago",
+        "control 1,204,331, quick 1,199,872",
+    ]
+
+    now_ms = edge.document({"range_s": "900"})["now_ms"]
+    edge.push({**edge.document({"range_s": "900"}), "experiments": sample_models.troubled(now_ms)})
+
+    expect(running).to_have_count(1)
+    expect(first.locator(".badge")).to_have_attribute("data-level", "bad")
+    expect(page.locator("#running")).to_contain_text("misspelt does not run: model: no model 'later'")
+    expect(page.locator("#health-list")).to_contain_text("Experiment faster: its arms do not get the units")
+
+
+def test_models_are_told_with_what_routing_and_memory_make_of_them(open_page: Open, edge: FakeEdge) -> None:
+    """Latency by tier, choices and how many of them were late, loaded or not; many of them on demand."""
+    page = open_page()
+
+    row = page.locator("#models tbody tr").first
+    told = [cell.replace("\u202f", " ") for cell in row.locator("td").all_inner_texts()]
+
+    assert told[4:11] == ["81.0 %", "0.21 ms", "0.93 ms", "0.71 ms", "0.76 ms", "24,310, 12 late", "4 of 4, 13 MiB"]
+    assert page.locator("#models tbody tr").nth(1).locator("td").nth(10).inner_text() == "no"
+    expect(page.locator("#models .fact")).to_be_hidden()
+    many = [{**sample_models.models()[0], "model": f"m{n}"} for n in range(300)]
+    edge.push({**edge.document({"range_s": "900"}), "models": many, "models_left_out": 42})
+    expect(page.locator("#models tbody tr")).to_have_count(20)
+    expect(page.get_by_role("button", name="Show all 300")).to_be_visible()
+    expect(page.locator("#models .fact")).to_contain_text("42 variants of models")
+
+
+def test_breakers_that_are_open_come_first_and_are_a_problem(open_page: Open, edge: FakeEdge) -> None:
+    """With since when and why; a link leads there; one model is one problem, in however many processes."""
+    now_ms = edge.document({"range_s": "900"})["now_ms"]
+    told = sample_models.breakers(now_ms)
+    edge.changes = {"views": [], "breakers": [*told, {**told[1], "process": 2}]}
+
+    page = open_page()
+
+    rows = page.locator("#breakers tbody tr")
+    expect(rows).to_have_count(4)
+    states = page.locator("#breakers .badge").all_inner_texts()
+    assert states == ["given up", "open", "on trial", "open"]
+    expect(rows.nth(1)).to_contain_text("indices element out of data bounds")
+    expect(page.locator("#health-words")).to_have_text("3 things need attention")
+    page.locator("#health-list a").first.click()
+    assert page.url.endswith("#breakers")
+    expect(page.locator("#breakers")).to_be_in_viewport()
+
+
 def test_a_key_made_of_markup_is_shown_as_text(open_page: Open) -> None:
     """In the table, in the search box and on its own page; nothing of it runs."""
     page = open_page()
@@ -169,6 +240,11 @@ def test_the_page_says_when_its_numbers_are_old(open_page: Open, edge: FakeEdge,
 def _tile(page: Page, name: str) -> tuple[str, str]:
     value, more = (page.locator(f"#tile-{name} .{part}").inner_text() for part in ("value", "more"))
     return value.replace("\u202f", " "), more.replace("\u202f", " ")
+
+
+def _cells(within: Locator, name: str) -> list[str]:
+    row = within.get_by_role("row").filter(has=within.page.get_by_role("rowheader", name=name, exact=True))
+    return [cell.replace("\u202f", " ") for cell in row.get_by_role("cell").all_inner_texts()]
 
 
 def _background(page: Page) -> str:

@@ -4,12 +4,14 @@ import { go, href, onChange, RANGES, RANGE_WORDS, read } from "./address.js";
 import { repaint } from "./chart.js";
 import { groups } from "./charts.js";
 import { byId, el, reconcile, setAttribute, setText } from "./dom.js";
+import * as experiments from "./experiments.js";
 import * as fleet from "./fleet.js";
 import { seconds } from "./format.js";
 import { headline } from "./headline.js";
 import { judge } from "./health.js";
 import * as jobs from "./jobs.js";
 import { Live } from "./live.js";
+import * as models from "./models.js";
 import * as predictions from "./predictions.js";
 import * as search from "./search.js";
 import * as why from "./why.js";
@@ -38,12 +40,13 @@ function build() {
   const rows = (className, ...panels) => el("div", { class: className }, ...panels);
   const tables = {
     freshness: [rows("panels one", predictions.panels.views)],
-    keys: [rows("panels two", predictions.panels.hot, predictions.panels.models)],
+    keys: [rows("panels two", predictions.panels.hot, predictions.panels.invalidations)],
+    variants: [rows("panels one", models.panels.breakers, models.panels.models)],
+    experiments: [rows("panels one", experiments.panels.running, experiments.panels.ended)],
     work: [rows("panels one", jobs.panels.jobs), rows("panels even", jobs.panels.runs, fleet.panels.workers)],
-    fleet: [rows("panels wide-left", fleet.panels.nodes, fleet.panels.queues)],
-    guards: [rows("panels three wide-first", predictions.panels.invalidations, predictions.panels.breakers, predictions.panels.audit)],
+    fleet: [rows("panels wide-first", fleet.panels.nodes, fleet.panels.queues, predictions.panels.audit)],
   };
-  const more = [["keys", "Keys and models"], ["work", "Jobs and workers"], ["fleet", "Fleet"], ["guards", "Invalidations and guards"]];
+  const more = [["keys", "Keys and invalidations"], ["variants", "Models"], ["experiments", "Experiments"], ["work", "Jobs and workers"], ["fleet", "Fleet and audit"]];
   const all = [...sections, ...more.map(([id, title]) => ({ id, title, charts: [] }))];
   byId("sections").append(...all.map(({ id, title, charts: own }) => section(id, title, own, tables[id] ?? [])));
   byId("contents").append(...all.map(({ id, title }) => el("a", { href: `#${id}` }, title)));
@@ -93,6 +96,8 @@ function render() {
   fleet.update(shown);
   jobs.update(shown);
   predictions.update(shown);
+  models.update(shown);
+  experiments.update(shown);
   // Charts measure themselves, which what is hidden cannot.
   if (!byId("overview").hidden) for (const chart of charts) chart.update(shown, range);
 }

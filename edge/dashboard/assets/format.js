@@ -2,7 +2,8 @@
 
 export const UNKNOWN = "–";
 
-const NARROW = "\u202f";
+/** Between a number and its unit. */
+export const NARROW = "\u202f";
 const whole = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
 const clock = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", second: "2-digit" });
 const minute = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit" });
@@ -45,6 +46,13 @@ export function percent(value) {
 /** Events in a second. */
 export function rate(value) {
   return known(value) ? `${number(value)}/s` : UNKNOWN;
+}
+
+/** A size in memory. */
+export function bytes(value) {
+  if (!known(value)) return UNKNOWN;
+  const [size, unit] = value < 1 << 20 ? [1 << 10, "KiB"] : value < 1 << 30 ? [1 << 20, "MiB"] : [1 << 30, "GiB"];
+  return `${trim(value / size)}${NARROW}${unit}`;
 }
 
 /** A span given in milliseconds, in the unit that suits it. */

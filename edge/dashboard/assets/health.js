@@ -15,11 +15,15 @@ const BURN_BAD = 14.4;
 /** A queue whose head waits for that long is not being worked on. */
 const QUEUE_STUCK_S = 60;
 
+/** Of one kind; more would hide the other kinds. */
+const MOST_TOLD = 5;
+const LONGEST = 120;
+
 const FAILED_RUNS = ["failed", "timed out", "refused"];
 
 const BUCKETS_OF_A_MINUTE = (document) => Math.max(1, Math.round(60 / document.step_s));
 
-const CHECKS = [audit, nodes, errors, breakers, views, lag, workers, leader, queues, jobs];
+const CHECKS = [audit, nodes, errors, breakers, views, lag, workers, leader, queues, jobs, experiments];
 const RANK = { bad: 0, warn: 1 };
 
 /** The state (`ok`, `warn`, `bad`), the one line, what else to know, and each problem with where to look. */
@@ -70,10 +74,29 @@ function errors(document) {
   return found;
 }
 
-function breakers({ breakers: all }) {
-  return all
-    .filter((breaker) => breaker.state !== "closed")
-    .flatMap((breaker) => problem(breaker.state === "open" ? "bad" : "warn", `Breaker ${breaker.name} is ${breaker.state}`, "breakers"));
+/** One model that is out may be so in every process of the fleet: it is one thing that is wrong. */
+function breakers({ breakers: all, now_ms }) {
+  const first = new Map();
+  for (const breaker of all) {
+    const name = `${breaker.model} ${breaker.variant}`;
+    if (!first.has(name)) first.set(name, breaker);
+  }
+  const told = [...first].slice(0, MOST_TOLD).flatMap(([name, { state, since_ms, why }]) =>
+    problem(state === "trial" ? "warn" : "bad", `${name} ${since_ms === null ? "is taken out" : `was taken out ${ago(since_ms, now_ms)}`}: ${brief(why)}`, "breakers"),
+  );
+  const rest = first.size - MOST_TOLD;
+  return rest > 0 ? [...told, ...problem("bad", `${many(rest, "more variant is", "more variants are")} taken out`, "breakers")] : told;
+}
+
+const brief = (text) => (text.length > LONGEST ? `${text.slice(0, LONGEST)}…` : text);
+
+function experiments({ experiments: { running, broken } }) {
+  const odd = running.filter((it) => it.is_mismatch).slice(0, MOST_TOLD);
+  const lost = Object.keys(broken).slice(0, MOST_TOLD);
+  return [
+    ...odd.flatMap(({ name }) => problem("warn", `Experiment ${name}: its arms do not get the units that they should`, "running")),
+    ...lost.flatMap((name) => problem("warn", `Experiment ${name} does not run`, "running")),
+  ];
 }
 
 function views({ views: all }) {

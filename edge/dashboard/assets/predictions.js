@@ -1,9 +1,9 @@
-// Tables about what is predicted: views against their promise, hot keys, models.
+// Tables about what is predicted: views against their promise, hot keys, invalidations, audit.
 
 import { href } from "./address.js";
 import { el, setAttribute, setText } from "./dom.js";
-import { ago, milliseconds, number, percent, rate, seconds, time, UNKNOWN } from "./format.js";
-import { bar, badge, panel, setBadge, setBar, Table, within } from "./table.js";
+import { ago, number, percent, rate, seconds, time, UNKNOWN } from "./format.js";
+import { bar, few, panel, setBar, Table, within } from "./table.js";
 
 let now = 0;
 
@@ -45,22 +45,8 @@ const hot = new Table({
   ],
 });
 
-/** So many say where the heat is; the others are there for those who want them. */
-const FEW_KEYS = 10;
-let keys = [];
-const moreKeys = el("button", { type: "button", class: "quiet more-rows", "aria-expanded": "false" });
-moreKeys.addEventListener("click", () => {
-  setAttribute(moreKeys, "aria-expanded", String(moreKeys.getAttribute("aria-expanded") === "false"));
-  showHot(keys);
-});
-
-function showHot(rows) {
-  keys = rows;
-  const all = moreKeys.getAttribute("aria-expanded") === "true";
-  hot.update(all ? rows : rows.slice(0, FEW_KEYS));
-  setAttribute(moreKeys, "hidden", rows.length <= FEW_KEYS);
-  setText(moreKeys, all ? `Show ${FEW_KEYS}` : `Show all ${rows.length}`);
-}
+/** So many say where the heat is. */
+const fewKeys = few(hot, 10);
 
 function showKey(node, row) {
   setText(node, row.key);
@@ -72,35 +58,6 @@ function trend(value) {
   if (value === null || value === undefined) return UNKNOWN;
   const arrow = value > 1 + STEADY ? "↑" : value < 1 - STEADY ? "↓" : "→";
   return `${arrow} ${number(value)} ×`;
-}
-
-const models = new Table({
-  caption: "Models, their variants and versions",
-  empty: "No model has been published.",
-  keyOf: (row) => `${row.model}/${row.variant}`,
-  columns: [
-    { title: "Model", text: (row) => row.model },
-    { title: "Variant", text: (row) => row.variant },
-    { title: "Version", number: true, text: (row) => `${row.version ?? UNKNOWN}` },
-    { title: "Kept", number: true, text: (row) => newest(row.versions) },
-    { title: "Share", number: true, text: (row) => percent(row.share) },
-    { title: "Quality", number: true, text: (row) => number(row.quality) },
-    { title: "p50", number: true, text: (row) => milliseconds(row.p50_ms) },
-    { title: "p95", number: true, text: (row) => milliseconds(row.p95_ms) },
-    { title: "p99", number: true, text: (row) => milliseconds(row.p99_ms) },
-    { title: "Rollout", make: bar, update: showRollout },
-  ],
-});
-
-/** The newest few, which come first; a model may have hundreds. */
-function newest(versions) {
-  const few = versions.slice(0, 3).join(", ") || UNKNOWN;
-  return versions.length > 3 ? `${few}, …` : few;
-}
-
-function showRollout(node, { rollout }) {
-  if (!rollout) return setBar(node, null, "none");
-  return setBar(node, rollout.warm, `to ${rollout.version}, ${percent(rollout.warm)} warm`);
 }
 
 const invalidations = new Table({
@@ -115,17 +72,6 @@ const invalidations = new Table({
   ],
 });
 
-const breakers = new Table({
-  caption: "Circuit breakers",
-  empty: "No breaker has been needed.",
-  keyOf: (row) => `${row.name}/${row.node ?? ""}`,
-  columns: [
-    { title: "Breaker", text: (row) => row.name },
-    { title: "State", make: badge, update: (node, row) => setBadge(node, { closed: "ok", open: "bad" }[row.state] ?? "warn", row.state) },
-    { title: "Since", number: true, text: (row) => ago(row.since_ms, now) },
-  ],
-});
-
 const audit = el("p", { class: "fact" });
 
 function showAudit(found) {
@@ -134,13 +80,11 @@ function showAudit(found) {
   return setText(audit, `${ago(found.at_ms, now)}: ${number(found.checked)} keys recomputed, ${verdict}.`);
 }
 
-/** The panels: of freshness, of models, and of what guards them. */
+/** The panels: of freshness, of what is asked for, and of what guards it. */
 export const panels = {
   views: panel("views", "Views against their SLA", null, views.node),
-  hot: panel("hot", "Hot keys", "The most asked for, and how that changes. Choose one to see why it is answered as it is.", hot.node, moreKeys),
-  models: panel("models", "Models", "Latency of the answers that were computed on demand.", models.node),
+  hot: panel("hot", "Hot keys", "The most asked for, and how that changes. Choose one to see why it is answered as it is.", hot.node, fewKeys.button),
   invalidations: panel("invalidations", "Recent invalidations", null, invalidations.node),
-  breakers: panel("breakers", "Breakers", null, breakers.node),
   audit: panel("audit", "Audit", null, audit),
 };
 
@@ -148,9 +92,7 @@ export const panels = {
 export function update(document) {
   now = document.now_ms;
   views.update(document.views);
-  showHot(document.hot);
-  models.update(document.models);
+  fewKeys.update(document.hot);
   invalidations.update(document.invalidations);
-  breakers.update(document.breakers);
   showAudit(document.audit);
 }

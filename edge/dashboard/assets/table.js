@@ -2,6 +2,16 @@
 
 import { el, reconcile, setAttribute, setText } from "./dom.js";
 
+/** Below so many pixels all tables turn into cards, and those with many columns. */
+const CARDS = { cards: 640, "cards-many": 1180 };
+for (const [name, width] of Object.entries(CARDS)) {
+  const query = matchMedia(`(max-width: ${width}px)`);
+  const show = () => document.documentElement.classList.toggle(name, query.matches);
+  query.addEventListener("change", show);
+  show();
+}
+const MANY = 8;
+
 export class Table {
   #columns;
   #keyOf;
@@ -11,7 +21,7 @@ export class Table {
 
   /**
    * `columns`: each a title and `text(row)`; instead of text, `make()` builds a node that `update(node, row)` fills.
-   * The first column names the row. Roles are written out, because a table that is laid out as cards loses its own.
+   * A `long` text takes a line of its own in a card. The first column names the row. Roles are written out, because a table that is laid out as cards loses its own.
    */
   constructor({ caption, columns, keyOf, empty = "Nothing yet." }) {
     this.#columns = columns;
@@ -25,7 +35,7 @@ export class Table {
       el("thead", { role: "rowgroup" }, el("tr", { role: "row" }, ...columns.map(heading))),
       this.#body,
     );
-    this.node = el("div", { class: "table" }, this.#table, this.#empty);
+    this.node = el("div", { class: columns.length > MANY ? "table many" : "table" }, this.#table, this.#empty);
   }
 
   /** Shows these rows. */
@@ -54,11 +64,29 @@ export class Table {
   }
 }
 
-const kind = ({ number, free, make }) => (number ? "number" : free ? "free" : make === bar ? "wide" : null);
+const kind = ({ number, free, long, make }) => (number ? "number" : long ? "free long" : free ? "free" : make === bar ? "wide" : null);
 
 function heading(column) {
   const name = column.silent ? el("span", { class: "hidden" }, column.title) : column.title;
   return el("th", { scope: "col", role: "columnheader", class: kind(column) }, name);
+}
+
+/** A table that shows its first rows, and a button for the others. */
+export function few(table, count) {
+  let shown = [];
+  const button = el("button", { type: "button", class: "quiet more-rows", "aria-expanded": "false" });
+  const update = (rows) => {
+    shown = rows;
+    const all = button.getAttribute("aria-expanded") === "true";
+    table.update(all ? rows : rows.slice(0, count));
+    setAttribute(button, "hidden", rows.length <= count);
+    setText(button, all ? `Show ${count}` : `Show all ${rows.length}`);
+  };
+  button.addEventListener("click", () => {
+    setAttribute(button, "aria-expanded", String(button.getAttribute("aria-expanded") === "false"));
+    update(shown);
+  });
+  return { button, update };
 }
 
 /** A part of the page around tables. */
