@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -61,6 +62,18 @@ def test_the_numbers_are_those_of_metrics(edge: Edge, page: Page) -> None:
     expect(page.locator("#live-text")).to_contain_text("Live")
     expect(page.locator("#nodes tbody th")).to_have_text(f"{_node(edge)}")
     expect(page.locator("#health-words")).to_have_text("One thing needs attention")
+
+
+def test_what_is_said_of_models_is_shown(edge: Edge, page: Page) -> None:
+    """Loaded and how fast, once somebody has asked; nothing is taken out, and no experiment runs."""
+    edge.get("/v1/predict/late/F0:EWR?variant=default")
+    row = page.locator("#models tbody tr").first
+
+    for title, unit in (("Live p95", "ms"), ("Expected", "ms"), ("Loaded", "[KM]iB")):
+        cell = row.locator(f'[data-title="{title}"]')
+        expect(cell).to_have_text(re.compile(rf"^[\d.]+\s{unit}$"), timeout=_TOLD_WITHIN_MS)
+    expect(page.locator("#breakers")).to_contain_text("All are closed")
+    expect(page.locator("#running")).to_contain_text("No experiment runs.")
 
 
 def test_a_real_key_is_explained_and_looked_at_again(project: EdgeProject, edge: Edge, page: Page) -> None:
