@@ -31,11 +31,14 @@ class Resident(Generic[T]):
         return self.uses * self.load_s / max(1, self.bytes)
 
 
-def to_let_go(residents: Iterable[Resident[T]], excess_bytes: int) -> list[T] | None:
-    """What to let go of to have so many bytes less, the least valuable first; None if that cannot be done."""
+def to_let_go(residents: Iterable[Resident[T]], excess_bytes: int, spare_bytes: int = 0) -> list[T] | None:
+    """What to let go of to have so many bytes less, the least valuable first; None if that cannot be done.
+
+    Beyond that, what fits into `spare_bytes`: then the next one that needs room finds some.
+    """
     chosen: list[T] = []
     for resident in sorted((r for r in residents if not r.pinned), key=lambda r: r.value):
-        if excess_bytes <= 0:
+        if excess_bytes <= 0 and excess_bytes - resident.bytes < -spare_bytes:
             break
         chosen.append(resident.what)
         excess_bytes -= resident.bytes

@@ -145,4 +145,6 @@ class Roster:
 
     def sleepers(self) -> Iterator[Sleeper]:
         """All versions that are active or kept ready; what serves may be older than what is to."""
-        yield from {*self._sleepers.values(), *self._predictors.values()}
+        known = self._sleepers
+        yield from known.values()
+        yield from [s for s in self._predictors.values() if known.get(s.name) is not s]

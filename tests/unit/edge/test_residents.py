@@ -22,6 +22,16 @@ def test_the_least_valuable_goes_first() -> None:
     assert to_let_go(residents, 10_101) == ["large", "idle", "busy"]
 
 
+def test_more_goes_than_has_to_where_it_fits_into_the_spare() -> None:
+    """So that not each newcomer has to look at all; never at the cost of one that is larger than that."""
+    residents = [Resident(name, size, 0.0, 0.1) for name, size in (("a", 100), ("b", 30), ("c", 30), ("d", 100))]
+
+    assert to_let_go(residents, 100, 0) == ["a"]
+    assert to_let_go(residents, 100, 59) == ["a", "b"]
+    assert to_let_go(residents, 70, 60) == ["a", "b"]
+    assert to_let_go(residents, 100, 159) == ["a", "b", "c"]
+
+
 def test_what_is_needed_right_now_stays() -> None:
     """Even if that means that there is no room."""
     residents = [Resident("a", 100, 0.0, 0.1, pinned=True), Resident("b", 100, 9.0, 0.1)]
