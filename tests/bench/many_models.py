@@ -87,7 +87,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=10.0, help="of each run (10)")
     parser.add_argument("--runs", type=int, default=7, help="of each kind, in turns (7)")
     parser.add_argument("--rate", type=float, default=4000.0, help="hits per second (4000)")
-    parser.add_argument("--loads", type=float, default=10.0, help="other models asked for per second (10)")
+    parser.add_argument("--loads", type=float, default=20.0, help="other models asked for per second (20)")
     parser.add_argument("--others", default="", help=argparse.SUPPRESS)
     parser.add_argument("--seed", type=int, default=0, help=argparse.SUPPRESS)
     parser.add_argument("--models", type=int, default=MODELS, help=argparse.SUPPRESS)
