@@ -33,7 +33,7 @@ HOT, SHELF = 10_000, 50_000
 MEMORY_BYTES = 8 << 20
 SLICE_S = 5.0
 #: Asked as fast as it goes before anything is counted, so that everything that is bounded has been full.
-WARM_REQUESTS = 1_200_000
+WARM_REQUESTS = 3_000_000
 _WARM_AT_MOST_S = 300.0
 CONNECTIONS = 32
 UPDATES_PER_S = 100
