@@ -220,7 +220,7 @@ class Edge:
 
     def lane(self) -> type[LaneProtocol]:
         """What answers below HTTP routes."""
-        hits = HitDoor(self.ladder, self.serving, self.stats, self.hot.watcher)
+        hits = HitDoor(self.ladder, self.serving, self.stats, self.hot.counter)
         predict = predict_door(self)
         fetch = Fetch(hits, self.ladder, self.serving, self.stats, predict, self.settings.budget_ms)
         app = Guard(predict)

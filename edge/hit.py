@@ -16,7 +16,7 @@ from edge.meaning import Meaning, Served
 from edge.memory import GONE, MOST_HITS
 from edge.serving import Serving
 from edge.stats import LISTED_S, LISTED_US, Stats, Tier
-from precompute.hot_counter import Tally
+from precompute.hot_counter import HotCounter
 from precompute.keys import entry_prefix
 
 _PREFIX = PREFIX.encode()
@@ -42,18 +42,18 @@ class HitDoor:
         ladder: Ladder,
         serving: Serving,
         stats: Stats,
-        watcher: Callable[[str], Callable[[Tally], None]],
+        counter: Callable[[str], HotCounter],
         now_ns: Callable[[], int] = time.time_ns,
         clock_s: Callable[[], float] = time.perf_counter,
     ) -> None:
-        """`watcher` says whom to tell of what is asked of a model; `clock_s` is what arrivals are told by."""
+        """`counter` says what counts requests of a model; `clock_s` is what arrivals are told by."""
         self._now_ns = now_ns
         self._clock_s = clock_s
         self._ladder = ladder
         self._known = ladder.judge.known
         self._serving = serving
         self._stats = stats
-        self._watcher = watcher
+        self._counter = counter
         self._served: dict[str, Served] = {}
         self._meanings = Latest[bytes, Meaning](_REMEMBERED)
         self._missed: tuple[bytes, Meaning | None] = (b"", None)
@@ -67,7 +67,7 @@ class HitDoor:
 
         A key that is not spelled canonically is not found here and takes the plain way.
         """
-        meaning = self.meaning(target)
+        meaning = self._meaning(target)
         if meaning is None:
             return None
         answer = self.again(meaning, arrived_s)
@@ -139,11 +139,18 @@ class HitDoor:
         return True
 
     def missed(self, target: bytes) -> Meaning | None:
-        """`meaning`, mostly of the target that has just had no answer."""
+        """What a target asks for, mostly of the one that has just had no answer."""
         last, meaning = self._missed
-        return meaning if last is target else self.meaning(target)
+        return meaning if last is target else self._meaning(target)
 
     def meaning(self, target: bytes) -> Meaning | None:
+        """What a target asks for, for whoever will see it again."""
+        meaning = self._meaning(target)
+        if meaning is not None:
+            meaning.is_kept = True
+        return meaning
+
+    def _meaning(self, target: bytes) -> Meaning | None:
         """What a target asks for, if it is a key of a model that is served; the key may be no canonical one."""
         meaning = self._meanings.get(target)
         if meaning is not None and meaning.served.generation == self._serving.generation:
@@ -177,7 +184,7 @@ class HitDoor:
             entry_prefix(model, version),
             declared.policy.max_age_s,
             declared.policy.max_lag_s,
-            self._watcher(model),
+            self._counter(model),
             declared.default_variant,
             self._stats.hits(model, declared.default_variant),
         )

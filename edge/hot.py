@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
 
 from edge.link import Link
 from precompute.errors import NearcastError
-from precompute.hot_counter import HotCounter, Tally
+from precompute.hot_counter import HotCounter
 from precompute.hotkeys import flush_commands
 from precompute.store import checked
 
@@ -30,9 +29,9 @@ class HotKeys:
         """Somebody asked for this key."""
         self._counters[model].hit(key)
 
-    def watcher(self, model: str) -> Callable[[Tally], None]:
-        """For those who count a key's requests themselves: whom to tell of the first one after each flush."""
-        return self._counters[model].watch
+    def counter(self, model: str) -> HotCounter:
+        """For those who count often."""
+        return self._counters[model]
 
     def start(self) -> None:
         """Flushes on a timer until `stop`."""

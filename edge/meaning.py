@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from edge.api.headers import constant_headers
 from edge.held import Held
-from precompute.hot_counter import Tally
+from precompute.hot_counter import HotCounter
 from precompute.models import Key
 
 
@@ -16,7 +15,7 @@ class Served:
     """What follows from a model's name while nothing else is published.
 
     Attributes:
-        watch: told of a `Meaning` that is asked for the first time since hot keys were counted last.
+        counter: counts what is asked for.
         took_us: hits by whole microseconds.
     """
 
@@ -25,7 +24,7 @@ class Served:
     prefix: str
     max_age_s: float
     max_lag_s: float
-    watch: Callable[[Tally], None]
+    counter: HotCounter
     variant: str
     took_us: list[int]
 
@@ -35,6 +34,7 @@ class Meaning:
     """What a target asks for: the entry's name in memory, and the key.
 
     Attributes:
+        is_kept: whether it is there for the next time; then it counts itself.
         asked: how often, since hot keys were counted last.
         held: the entry that it was answered with last.
         constant: headers of that answer that stay the same while others may keep it for their full time.
@@ -45,6 +45,7 @@ class Meaning:
     served: Served
     name: str
     key: str
+    is_kept: bool = False
     asked: int = 0
     held: Held | None = None
     constant: bytes = b""
@@ -54,9 +55,12 @@ class Meaning:
 
     def count(self) -> None:
         """It is asked for."""
+        if not self.is_kept:
+            self.served.counter.hit(self.key)
+            return
         self.asked += 1
         if self.asked == 1:
-            self.served.watch(self)
+            self.served.counter.watch(self)
 
     def write(self, held: Held, now_ms: int) -> None:
         """Puts the answer together, all but its beginning."""

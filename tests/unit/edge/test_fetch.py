@@ -94,7 +94,7 @@ class Door:
             rig.ladder,
             serving,  # type: ignore[arg-type]
             rig.stats,
-            {"score": self.counter.watch}.__getitem__,
+            {"score": self.counter}.__getitem__,
             lambda: rig.now_ms * 1_000_000,
         )
         predict = Predict(rig.ladder, serving, rig.stats, Mock(Settings), Mock(), Mock(), Mock())  # type: ignore[arg-type]

@@ -40,7 +40,7 @@ class Door:
             self.rig.ladder,
             self.serving,  # type: ignore[arg-type]
             self.rig.stats,
-            {"score": self.counter.watch}.__getitem__,
+            {"score": self.counter}.__getitem__,
             lambda: self.rig.now_ms * 1_000_000,
             lambda: self.rig.now_ms / 1000,
         )
