@@ -143,8 +143,9 @@ class LaneProtocol(OrderlyProtocol):
             self._refuse(self._send_431_response)
 
     def _learn(self, packet: bytes, target: bytes) -> None:
-        packets = type(self).packets
-        if packets.is_worth_keeping(packet) and (meaning := self._door.meaning(target)) is not None:
+        packets, door = type(self).packets, type(self).door
+        # Asked of everybody's door: this connection's may be closed by now, and to that one nothing means anything.
+        if packets.is_worth_keeping(packet) and (meaning := door.meaning(target)) is not None:
             packets.keep(packet, meaning)
 
     def on_header(self, name: bytes, value: bytes) -> None:

@@ -349,6 +349,24 @@ async def test_a_drain_meanwhile_makes_it_the_last_answer() -> None:
     assert client.transport.closed
 
 
+async def test_what_a_drained_connection_brings_is_remembered_for_others_as_ever() -> None:
+    """One whose door is closed already still learns for those whose doors are not."""
+    door = Door(max_bytes=1)
+    door.rig.store(13.0)
+    late, other = Client(door), Client(door)
+    late.lane.begin_draining()
+    other.ask("a:p")
+    await until(lambda: bool(other.answers))
+    late.ask("a:p")
+    await until(lambda: bool(late.answers))
+
+    other.ask("a:p")
+    await until(lambda: len(other.answers) == 2)
+
+    assert other.answers == [(b"200", "replica")] * 2
+    assert late.answers == [(b"200", "replica")]
+
+
 async def test_what_is_pipelined_behind_it_waits() -> None:
     """Whatever way it takes then."""
     door = Door()
