@@ -178,4 +178,5 @@ def test_an_edge_goes_on_when_its_own_replica_is_promoted(own_redis_pair: RedisP
         promoted.close()
 
     assert asker.fresh_after(noticed_s) == {expected(10.0)}
-    assert lag_s == 0.0
+    # It has no primary to be behind; its logs may have been read a moment longer ago than half a second.
+    assert lag_s < 0.1
