@@ -15,6 +15,7 @@ import msgspec
 
 from edge.arm_overrides import Headers
 from edge.assignment import Assigned, ModelExperiments
+from edge.background import Background
 from edge.exposures import Exposures
 from edge.replica import Replica
 from edge.serving import LOOK_AGAIN_S, Serving
@@ -56,7 +57,7 @@ class Experiments:
         #: By experiment; with the generation of what serves that it is right for.
         self._ready: dict[str, tuple[int, Mapping[str, Sleeper]]] = {}
         self._news = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
+        self._background = Background()
         self.unready = 0
 
     def deal(self, model: str, key: Key, headers: Headers, query: Mapping[str, str]) -> Dealt | None:
@@ -136,13 +137,11 @@ class Experiments:
 
     def start(self) -> None:
         """Follows what is declared until `stop`."""
-        self._task = asyncio.create_task(self._run())
+        self._background.begin(self._run())
 
     async def stop(self) -> None:
         """Stops following."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        await self._background.end()
 
     async def _run(self) -> None:
         while True:

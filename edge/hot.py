@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 
+from edge.background import Background
 from edge.link import Link
 from precompute.errors import NearcastError
 from precompute.hot_counter import HotCounter
@@ -21,7 +22,7 @@ class HotKeys:
         self._counters = {model: HotCounter() for model in models}
         self._primary = primary
         self._flush_s = flush_s
-        self._task: asyncio.Task[None] | None = None
+        self._background = Background()
         #: Windows that found no primary to take them.
         self.dropped = 0
 
@@ -35,13 +36,11 @@ class HotKeys:
 
     def start(self) -> None:
         """Flushes on a timer until `stop`."""
-        self._task = asyncio.create_task(self._run())
+        self._background.begin(self._run())
 
     async def stop(self) -> None:
         """Hands over the last window."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        if await self._background.end():
             await self.flush()
 
     async def _run(self) -> None:

@@ -11,6 +11,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 
+from edge.background import Background
 from edge.link import Link
 from edge.profiles import Profiles
 from edge.replica import Replica
@@ -40,7 +41,7 @@ class Measured:
         self._primary = primary
         self._clock_s = clock_s
         self._written = b""
-        self._task: asyncio.Task[None] | None = None
+        self._background = Background()
         self.dropped = 0
 
     async def load(self) -> None:
@@ -56,13 +57,11 @@ class Measured:
 
     def start(self) -> None:
         """Writes until `stop`."""
-        self._task = asyncio.create_task(self._run())
+        self._background.begin(self._run())
 
     async def stop(self) -> None:
         """Writes what was measured last."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        if await self._background.end():
             await self.write()
 
     async def _run(self) -> None:

@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 
+from edge.background import Background
 from edge.black_box import BlackBox
 from edge.catalogue import Catalogue, Loadable
 from edge.loads import Loads
@@ -74,7 +75,7 @@ class Serving(Roster):
         self._on_switch = on_switch
         self._clock_s = clock_s
         self._news = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
+        self._background = Background()
         #: Versions that experiments need.
         self._pinned: frozenset[Loadable] = frozenset()
 
@@ -98,13 +99,11 @@ class Serving(Roster):
     def start(self) -> None:
         """Follows the registry until `stop`."""
         self.runs.start()
-        self._task = asyncio.create_task(self._run())
+        self._background.begin(self._run())
 
     async def stop(self) -> None:
         """Stops following."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        await self._background.end()
         await self.loads.stop()
         self.runs.stop()
 

@@ -12,6 +12,7 @@ import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
+from edge.background import Background
 from edge.link import Link
 from precompute.errors import NearcastError
 from precompute.settings import Settings
@@ -71,7 +72,7 @@ class Telemetry:
         self._now_ms = now_ms
         self._buckets: list[_Bucket] = []
         self._waiting: set[asyncio.Future[list[Reply]]] = set()
-        self._task: asyncio.Task[None] | None = None
+        self._background = Background()
         self.written = 0
         self.dropped = 0
 
@@ -79,14 +80,12 @@ class Telemetry:
         """Writes until `stop`. What has been counted before belongs to the first bucket."""
         now = self._now_ms()
         self._buckets = [_Bucket(width, width.begin_ms(now), Snapshot(), {}) for width in (FINE, COARSE)]
-        self._task = asyncio.create_task(self._run())
+        self._background.begin(self._run())
 
     async def stop(self) -> None:
         """Writes what is left, and waits for what is under way, which no reply keeps waiting for long."""
-        if self._task is None:
+        if not await self._background.end():
             return
-        self._task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)
         now = self._now_ms()
         counted = self._census()
         for bucket in self._buckets:

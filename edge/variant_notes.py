@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from edge.background import Background
 from edge.stats import Tier
 from precompute.errors import NearcastError
 from precompute.keys import variants_key
@@ -124,18 +125,16 @@ class VariantNotes:
         self._primary = primary
         self._now_ms = now_ms
         self._clock_s = clock_s
-        self._task: asyncio.Task[None] | None = None
+        self._background = Background()
         self.dropped = 0
 
     def start(self) -> None:
         """Writes until `stop`."""
-        self._task = asyncio.create_task(self._run())
+        self._background.begin(self._run())
 
     async def stop(self) -> None:
         """Leaves off; what was written last is forgotten by itself."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        await self._background.end()
 
     async def _run(self) -> None:
         while True:

@@ -16,7 +16,7 @@ import numpy as np
 
 from precompute.errors import PermanentError
 from precompute.fragments import map_texts
-from precompute.outputs import OutputRule, best_key, picked, sigmoid, softmax
+from precompute.outputs import OutputRule, best_key, picked, require_rows, transformed
 from precompute.signature import Array, Output, OutputSpec, Shape, Signature
 
 
@@ -75,18 +75,12 @@ def declared(rules: Sequence[OutputRule], raw: Mapping[str, Output], rows: int) 
 
 
 def _tensor(rule: OutputRule, output: Output, rows: int) -> Array:
-    if len(output) != rows:
-        raise PermanentError(f"output {rule.source!r} has {len(output)} rows, not {rows}")
+    require_rows(rule, output, rows)
     if isinstance(output, list):
         return _of_maps(rule, output)
-    if rule.labels is not None and output.shape[-1] != len(rule.labels):
-        raise PermanentError(f"output {rule.name!r}: {len(rule.labels)} labels for {output.shape[-1]} values")
+    output = transformed(rule, output)
     if rule.transform == "argmax":
         return _best(rule, output)
-    if rule.transform == "softmax":
-        output = softmax(output)
-    elif rule.transform == "sigmoid":
-        output = sigmoid(output)
     return output if rule.pick is None else picked(rule, output)
 
 

@@ -115,8 +115,7 @@ def render(rules: Sequence[OutputRule], raw: dict[str, Output], n: int) -> list[
     Raises PermanentError when an output does not have N rows or lacks what is picked.
     """
     for rule in rules:
-        if len(raw[rule.source]) != n:
-            raise PermanentError(f"output {rule.source!r} has {len(raw[rule.source])} rows, not {n}")
+        require_rows(rule, raw[rule.source], n)
     columns = [_texts(rule, raw[rule.source]) for rule in rules]
     return joined(tuple([rule.name for rule in rules]), columns) if columns else [b"{}"] * n
 
@@ -124,19 +123,33 @@ def render(rules: Sequence[OutputRule], raw: dict[str, Output], n: int) -> list[
 def _texts(rule: OutputRule, output: Output) -> list[bytes]:
     if isinstance(output, list):
         return _map_column(rule, output)
-    if rule.labels is not None and output.shape[-1] != len(rule.labels):
-        raise PermanentError(f"output {rule.name!r}: {len(rule.labels)} labels for {output.shape[-1]} values")
+    output = transformed(rule, output)
     if rule.transform == "argmax":
         return _argmax(rule, output)
-    if rule.transform == "softmax":
-        output = softmax(output)
-    elif rule.transform == "sigmoid":
-        output = sigmoid(output)
     if rule.pick is not None:
         return row_texts(picked(rule, output))
     if rule.labels is not None:
         return object_texts(rule.labels, output)
     return row_texts(output)
+
+
+def require_rows(rule: OutputRule, output: Output, rows: int) -> None:
+    """Raises PermanentError when an output does not have so many rows."""
+    if len(output) != rows:
+        raise PermanentError(f"output {rule.source!r} has {len(output)} rows, not {rows}")
+
+
+def transformed(rule: OutputRule, output: Array) -> Array:
+    """An output's values as a rule wants them; `argmax` takes them as they are. Raises PermanentError."""
+    if rule.labels is not None and output.shape[-1] != len(rule.labels):
+        raise PermanentError(f"output {rule.name!r}: {len(rule.labels)} labels for {output.shape[-1]} values")
+    match rule.transform:
+        case "softmax":
+            return softmax(output)
+        case "sigmoid":
+            return sigmoid(output)
+        case _:
+            return output
 
 
 def picked(rule: OutputRule, output: Array) -> Array:

@@ -20,6 +20,37 @@ group = typer.Typer(
 )
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="As `nearcast experiment list` shows it.")]
+Arms = Annotated[
+    list[str],
+    typer.Option(
+        help="What some of the units get, with its share compared to the others; the first one is the control. "
+        "Repeat it for each arm.",
+        metavar="NAME=VARIANT|VERSION[:SHARE]",
+    ),
+]
+Unit = Annotated[
+    str | None, typer.Option(help="What is assigned: key (the default), key.PART or header.NAME.", metavar="PLACE")
+]
+Layer = Annotated[
+    str | None, typer.Option(help="Experiments of one layer share no units; else the model's.", metavar="LAYER")
+]
+Share = Annotated[float | None, typer.Option(help="Of all units, wherever the layer has room.", min=0.0, max=1.0)]
+Slice = Annotated[str | None, typer.Option("--slice", help="Which units of the layer; else all.", metavar="FROM:TO")]
+Audience = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="Who takes part: those with one of these values; may be repeated.",
+        metavar="key.PART|header.NAME|context.FIELD=VALUE[,VALUE]",
+    ),
+]
+Start = Annotated[str | None, typer.Option(help="Such as 2026-03-01T09:00:00Z; else now.", metavar="TIME")]
+End = Annotated[str | None, typer.Option(help="Else when it is stopped.", metavar="TIME")]
+Salt = Annotated[str | None, typer.Option(help="Another one deals the arms anew; else the name.")]
+Override = Annotated[
+    str | None, typer.Option(help="Where testers name an arm: header.NAME or query.NAME.", metavar="PLACE")
+]
+Sample = Annotated[float | None, typer.Option(help="Share of the units whose answers are recorded; else 1.", max=1.0)]
+Replace = Annotated[bool, typer.Option("--replace", help="Take the place of one added before, to change its shares.")]
 
 
 @group.command(
@@ -29,47 +60,18 @@ def add(
     ctx: typer.Context,
     name: Annotated[str, typer.Argument(metavar="NAME", help="What to call it: a-z, 0-9, _ and -.")],
     model: Annotated[str, typer.Argument(metavar="MODEL", help="A model of the project.")],
-    arm: Annotated[
-        list[str],
-        typer.Option(
-            help="What some of the units get, with its share compared to the others; the first one is the control. "
-            "Repeat it for each arm.",
-            metavar="NAME=VARIANT|VERSION[:SHARE]",
-        ),
-    ],
-    unit: Annotated[
-        str | None,
-        typer.Option(help="What is assigned: key (the default), key.PART or header.NAME.", metavar="PLACE"),
-    ] = None,
-    layer: Annotated[
-        str | None, typer.Option(help="Experiments of one layer share no units; else the model's.", metavar="LAYER")
-    ] = None,
-    share: Annotated[
-        float | None, typer.Option(help="Of all units, wherever the layer has room.", min=0.0, max=1.0)
-    ] = None,
-    slice_: Annotated[
-        str | None, typer.Option("--slice", help="Which units of the layer; else all.", metavar="FROM:TO")
-    ] = None,
-    audience: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Who takes part: those with one of these values; may be repeated.",
-            metavar="key.PART|header.NAME|context.FIELD=VALUE[,VALUE]",
-        ),
-    ] = None,
-    start: Annotated[str | None, typer.Option(help="Such as 2026-03-01T09:00:00Z; else now.", metavar="TIME")] = None,
-    end: Annotated[str | None, typer.Option(help="Else when it is stopped.", metavar="TIME")] = None,
-    salt: Annotated[str | None, typer.Option(help="Another one deals the arms anew; else the name.")] = None,
-    override: Annotated[
-        str | None,
-        typer.Option(help="Where testers name an arm: header.NAME or query.NAME.", metavar="PLACE"),
-    ] = None,
-    sample: Annotated[
-        float | None, typer.Option(help="Share of the units whose answers are recorded; else 1.", max=1.0)
-    ] = None,
-    replace: Annotated[
-        bool, typer.Option("--replace", help="Take the place of one added before, to change its shares.")
-    ] = False,
+    arm: Arms,
+    unit: Unit = None,
+    layer: Layer = None,
+    share: Share = None,
+    slice_: Slice = None,
+    audience: Audience = None,
+    start: Start = None,
+    end: End = None,
+    salt: Salt = None,
+    override: Override = None,
+    sample: Sample = None,
+    replace: Replace = False,
     as_json: Json = False,
 ) -> None:
     """Declare an experiment, which edges take up within a second.

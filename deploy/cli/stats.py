@@ -116,6 +116,20 @@ def _totals(document: Document) -> RenderableType:
     )
 
 
+_OF_MODELS = (
+    "model",
+    "variant",
+    "version",
+    "share",
+    "p50_ms",
+    "p99_ms",
+    "expected_ms",
+    "chosen",
+    "over_budget",
+    "loaded_in",
+)
+
+
 def _tables(document: Document) -> Iterator[RenderableType]:
     now_ms = document.now_ms
     yield table(
@@ -129,18 +143,7 @@ def _tables(document: Document) -> Iterator[RenderableType]:
         title="Views",
     )
     yield table(
-        (
-            "model",
-            "variant",
-            "version",
-            "share",
-            "p50_ms",
-            "p99_ms",
-            "expected_ms",
-            "chosen",
-            "over_budget",
-            "loaded_in",
-        ),
+        _OF_MODELS,
         [_model(m) for m in document.models[:_MOST]],
         title="Models",
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count
@@ -15,6 +16,8 @@ import numpy as np
 import pytest
 
 from deploy.local.redis_pair import RedisPair
+from precompute.hot_counter import Window
+from precompute.keys import hot_windows_key
 from tests import oip_project
 from tests.edge_process import Edge, edge_process
 from tests.edge_project import EdgeProject
@@ -48,12 +51,19 @@ class Scene:
         found: dict[str, Any] = response.json()
         return found
 
+    def hot(self, model: str) -> Counter[str]:
+        """What has been flushed of its hot keys."""
+        windows = map(Window.parse, self.project.store.call("LRANGE", hot_windows_key(model), 0, -1))
+        return sum((Counter(window.counts) for window in windows if window is not None), Counter[str]())
+
 
 @pytest.fixture(scope="module")
 def scene(redis_pair: RedisPair, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     """The pair is everybody's, so this file empties it first."""
     directory = tmp_path_factory.mktemp("oip")
-    project = oip_project.publish(directory, redis_pair, max_body_bytes=MAX_BODY_BYTES, max_keys_per_request=100)
+    project = oip_project.publish(
+        directory, redis_pair, max_body_bytes=MAX_BODY_BYTES, max_keys_per_request=100, hot_flush_s=0.1
+    )
     oip_project.put_flights(project, {"F1": [1.0, 2.0, 3.0, 4.0], "F2": [4.0, 3.0, 2.0, 1.0]})
     with edge_process(project.settings) as edge:
         yield Scene(project, edge)
@@ -144,6 +154,7 @@ class TestRules:
             scene.post("/v2/models/later/infer", {"parameters": {"key": "F2"}})
 
         scene.edge.wait_for_metric("nearcast_requests_total", 3, model="later")
+        wait_until(lambda: scene.hot("later")["F2"] == 3)
 
 
 def _bomb() -> bytes:
