@@ -51,9 +51,9 @@ class HotKeys:
     async def flush(self) -> None:
         """Hands over what has been counted since the last time."""
         for model, counter in self._counters.items():
-            while counter.hand_over():  # noqa: ASYNC110  (others have a turn between two pieces of work)
-                await asyncio.sleep(0)
-            window = counter.drain()
+            for _ in counter.hand_over():
+                await asyncio.sleep(0)  # Others have a turn between two steps.
+            window = counter.take()
             if window is None:
                 continue
             try:

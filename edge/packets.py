@@ -14,9 +14,11 @@ from httptools import HttpRequestParser
 
 from edge.latest import Latest
 
-#: Packets that are kept at most, and hashes in each half: 20 MB if all are as long as they may be.
+#: Packets that are kept at most: 20 MB if all are as long as they may be.
 _KEPT = 1 << 14
-_SEEN = 1 << 14
+#: Hashes of what was seen once, at most, in each of two halves of each of so many parts.
+_SEEN = 1 << 8
+_PARTS = 1 << 6
 _LONGEST_BYTES = 1024
 
 M = TypeVar("M")
@@ -27,9 +29,10 @@ class Packets(Generic[M]):
 
     def __init__(self) -> None:
         self._meanings = Latest[bytes, M](_KEPT)
-        #: Two halves, so that not all are forgotten at once.
-        self._seen: set[int] = set()
-        self._seen_before: set[int] = set()
+        #: Two halves, so that not all are forgotten at once; in parts, because a large set holds up everybody for half
+        #: a millisecond when it grows, and when it is thrown away.
+        self._seen: list[set[int]] = [set() for _ in range(_PARTS)]
+        self._seen_before = self._seen.copy()
         #: What the target of the GET that a packet is means; None if it is not known to be one.
         self.recall = self._meanings.get
 
@@ -38,11 +41,14 @@ class Packets(Generic[M]):
         if len(packet) > _LONGEST_BYTES:
             return False
         mark = hash(packet)
-        if mark in self._seen or mark in self._seen_before:
+        part = mark % _PARTS
+        seen = self._seen[part]
+        if mark in seen or mark in self._seen_before[part]:
             return True
-        if len(self._seen) >= _SEEN:
-            self._seen_before, self._seen = self._seen, set()
-        self._seen.add(mark)
+        if len(seen) >= _SEEN:
+            self._seen_before[part] = seen
+            seen = self._seen[part] = set()
+        seen.add(mark)
         return False
 
     def keep(self, packet: bytes, meaning: M) -> None:

@@ -42,13 +42,13 @@ def test_what_is_kept_is_bounded() -> None:
     """Any number of different packets, however often each comes."""
     known = Packets[bytes]()
 
-    for i in range(3 * packets._SEEN):
+    for i in range(4 * packets._SEEN * packets._PARTS):
         learn(known, b"%d" % i)
-    for _ in range(2):
+    for _ in range(3):
         for i in range(packets._KEPT + 10):
             learn(known, b"%d" % i)
 
-    assert len(known._seen) <= packets._SEEN
+    assert max(len(marks) for marks in (*known._seen, *known._seen_before)) == packets._SEEN
     assert len(known._meanings) == packets._KEPT
 
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from precompute import hot_counter
-from precompute.hot_counter import FRONT_KEYS, HotCounter, Window
+from precompute.hot_counter import FRONT_KEYS, STEP_KEYS, HotCounter, Window
 
 
 def counted(hits: dict[str, int]) -> bytes:
@@ -107,20 +107,41 @@ def test_tallies_are_counted_like_any_requests() -> None:
     assert (first.counts, second.counts) == ({"a": 4}, {"a": 1})
 
 
-def test_handing_over_is_done_in_pieces() -> None:
-    """None of which holds up anybody for long; what is asked for meanwhile is in one of them."""
-    counter, tallies = HotCounter(), [Asked(f"k{i}") for i in range(2 * FRONT_KEYS + 1)]
+def test_handing_over_is_done_in_steps() -> None:
+    """None of which holds up anybody for long; what is asked for meanwhile is in this window or in the next."""
+    counter, tallies = HotCounter(), [Asked(f"k{i}") for i in range(2 * STEP_KEYS + 1)]
     for tally in tallies:
         tally.hit(counter)
 
-    more = [counter.hand_over() for _ in range(2)]
+    steps = counter.hand_over()
+    next(steps)
+    tallies[0].hit(counter)
     tallies[-1].hit(counter)
-    more.append(counter.hand_over())
-    window = Window.parse(counter.drain() or b"")
+    rest = len(list(steps))
+    first, second = (Window.parse(blob or b"") for blob in (counter.take(), counter.drain()))
 
-    assert more == [True, True, False]
-    assert window is not None
-    assert window.counts == {f"k{i}": 1 for i in range(2 * FRONT_KEYS)} | {f"k{2 * FRONT_KEYS}": 2}
+    assert rest == 2
+    assert first is not None
+    assert second is not None
+    assert first.counts == {f"k{i}": 1 for i in range(2 * STEP_KEYS)} | {f"k{2 * STEP_KEYS}": 2}
+    assert second.counts == {"k0": 1}
+
+
+def test_handing_over_ends_however_much_is_asked_for_meanwhile() -> None:
+    """Whoever waits for its end would never come to send a window."""
+    counter = HotCounter()
+    for i in range(FRONT_KEYS):
+        counter.hit(f"k{i}")
+        Asked(f"t{i}").hit(counter)
+
+    steps = 0
+    for _ in counter.hand_over():
+        steps += 1
+        for i in range(2 * STEP_KEYS):
+            counter.hit(f"k{steps}-{i}")
+            Asked(f"t{steps}-{i}").hit(counter)
+
+    assert steps == 2 * FRONT_KEYS / STEP_KEYS
 
 
 def test_tallies_that_are_watched_are_bounded() -> None:
