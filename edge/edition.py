@@ -5,9 +5,9 @@ So an entry in memory needs little more than its bytes, and what is not kept wit
 
 from __future__ import annotations
 
-import re
 import struct
 
+from edge.for_caches import ForCaches
 from edge.held import COMPUTED_BYTES, Held
 from edge.unchanged import unchanged
 from precompute.entry import Entry, header, header_bytes, identity_prefix, split
@@ -21,8 +21,6 @@ from precompute.updates import AsOf
 
 #: Where the history and the time of the computation begin in a stored header, and where the update ids do.
 _HISTORY, _COMPUTED, _IDS = 2, 6, 14
-#: What a tag cannot hold: commas separate the tags of `Cache-Tag`, and `Cache-Groups` is ASCII.
-_NO_TAG = re.compile(r"[^ -~]|,")
 #: Versions that may be served at a time on one node are far fewer.
 _REMEMBERED = 1024
 
@@ -35,6 +33,7 @@ class Edition:
         ids_at: where the update ids begin in what it returns.
         unchanged: says of the same whether all rows are as they were.
         orders: the table of what people order by hand, which is about no row.
+        for_caches: what caches outside are told of entries.
     """
 
     def __init__(self, servable: Servable, freshness: Freshness) -> None:
@@ -53,6 +52,7 @@ class Edition:
         self._slot_of = [freshness.tables[view].slot for view in model.watched_views]
         self._watched = model.watched
         self._slots = struct.Struct(f"<{watched}I")
+        self.for_caches = ForCaches(model)
 
     def read(self, key: Key, value: bytes) -> Held:
         """A stored entry of a key.
@@ -82,17 +82,10 @@ class Edition:
         """An entry that is parsed already."""
         return self.hold(key, header(AsOf(entry.epoch, entry.as_of), entry.computed_ms), entry.body)
 
-    def tags(self, body: bytes) -> bytes:
-        """The dependencies of an entry as surrogate keys, separated by spaces; keys hold none."""
-        model, start = self.servable.model, len(self._prefix)
-        text = body[start : body.index(b'"', start)].decode()
-        # As the key stands there in its one spelling, its parts need not be checked again.
-        parts = tuple(text.partition("?")[0].split(":"))
-        named = [f"{d.view}:{d.entity_of(parts)}" for d in model.dependencies]
-        tags = " ".join([f"model:{model.name}", *named])
-        if tags.isascii() and tags.isprintable() and "," not in tags:
-            return tags.encode()
-        return _NO_TAG.sub(lambda m: "".join(f"~{b:02X}" for b in m[0].encode()), tags).encode()
+    def key(self, body: bytes) -> str:
+        """Whose entry it is, as it stands in the body."""
+        start = len(self._prefix)
+        return body[start : body.index(b'"', start)].decode()
 
 
 class Editions:

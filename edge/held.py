@@ -79,7 +79,7 @@ class Held(msgspec.Struct, eq=False, gc=False):
     @property
     def tags(self) -> bytes:
         """The dependencies as surrogate keys, separated by spaces."""
-        return self.edition.tags(self.body)
+        return self.edition.for_caches.tags(self.edition.key(self.body))
 
     def verdict(self, freshness: Freshness) -> Verdict:
         """What the rule says, TTL aside."""

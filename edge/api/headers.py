@@ -16,10 +16,7 @@ from edge.stats import Tier
 
 _CONTENT_TYPE: Header = (b"content-type", JSON)
 #: `constant_headers`, written out because each answer from the replica has them anew.
-_CONSTANT = (
-    b"content-type: application/json\r\ncache-control: %b\r\netag: %b\r\nsurrogate-key: %b\r\ncache-tag: %b\r\n"
-    b'cache-groups: "%b"\r\ncontent-length: %d\r\n\r\n'
-)
+_CONSTANT = b"content-type: application/json\r\ncache-control: %b\r\netag: %b\r\n%bcontent-length: %d\r\n\r\n"
 _REPLICA = Tier.REPLICA
 
 
@@ -37,7 +34,7 @@ def answer_headers(answer: Answer, took_s: float) -> list[Header]:
     if answer.tier is Tier.STALE:
         # The body differs from the fresh one, so it has no ETag of its own, and nobody should keep it.
         return [*headers, age, (b"cache-control", b"no-store")]
-    control = cache_control(held, answer.fresh_for_ms // 1000)
+    control = held.edition.for_caches.control(answer.fresh_for_ms // 1000)
     return [*headers, age, (b"cache-control", control), (b"etag", held.etag), *tag_headers(held)]
 
 
@@ -57,17 +54,6 @@ def cache_status(answer: Answer) -> bytes:
             return b"nearcast-memory; hit" + ttl + b"; detail=stale"
         case _:
             return memory + b"; detail=default"
-
-
-def cache_control(held: Held, fresh_for_s: int) -> bytes:
-    """How long others may keep it: never longer than we would."""
-    policy = held.edition.policy
-    parts = [b"public, max-age=%d" % max(0, min(policy.max_age_s, fresh_for_s))]
-    if policy.stale_while_revalidate_s:
-        parts.append(b"stale-while-revalidate=%d" % policy.stale_while_revalidate_s)
-    if policy.stale_if_error_s:
-        parts.append(b"stale-if-error=%d" % policy.stale_if_error_s)
-    return b", ".join(parts)
 
 
 def tag_headers(held: Held) -> list[Header]:
@@ -96,12 +82,6 @@ def route_headers(choice: Choice, varies_by: bytes) -> list[Header]:
 
 def constant_headers(held: Held, fresh_for_s: int) -> bytes:
     """The headers of a fresh answer that depend on its entry and how long others may keep it only; to the end."""
-    tags = held.tags
-    return _CONSTANT % (
-        cache_control(held, fresh_for_s),
-        held.etag,
-        tags,
-        tags.replace(b" ", b","),
-        tags.replace(b" ", b'", "'),
-        len(held.body),
-    )
+    edition, body = held.edition, held.body
+    caches = edition.for_caches
+    return _CONSTANT % (caches.control(fresh_for_s), held.etag, caches.tag_lines(edition.key(body)), len(body))

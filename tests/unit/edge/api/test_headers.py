@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from edge.api.headers import answer_headers, cache_control, cache_status, route_headers, tag_headers
+from edge.api.headers import answer_headers, cache_status, constant_headers, route_headers, tag_headers
 from edge.ask import Answer
 from edge.held import Held
 from edge.routing import Candidate, Choice
@@ -86,7 +86,7 @@ def test_nobody_should_keep_what_is_not_fresh(tier: Tier) -> None:
 )
 def test_caches_outside_may_keep_what_the_policy_says(policy: str, fresh_for_s: int, control: bytes) -> None:
     """And never longer than the answer is fresh here."""
-    assert cache_control(held(policy), fresh_for_s) == control
+    assert held(policy).edition.for_caches.control(fresh_for_s) == control
 
 
 def test_tags_are_spelled_for_each_kind_of_cache() -> None:
@@ -96,6 +96,23 @@ def test_tags_are_spelled_for_each_kind_of_cache() -> None:
         (b"cache-tag", b"model:score,thing:a,place:p"),
         (b"cache-groups", b'"model:score", "thing:a", "place:p"'),
     ]
+
+
+@pytest.mark.parametrize("key", ["a:p", "a,b:p", "zürich:p", "New York:p", 'a:"', "a%s:p%b"])
+def test_headers_of_the_lane_say_the_same_as_the_others(key: str) -> None:
+    """They are put together from prepared parts."""
+    entry = Rig(policy="max_age_s = 30.0").held(key)
+    plain = [
+        (b"cache-control", b"public, max-age=7"),
+        (b"etag", entry.etag),
+        *tag_headers(entry),
+        (b"content-length", b"%d" % len(entry.body)),
+    ]
+
+    lines = constant_headers(entry, 7).split(b"\r\n")
+
+    assert lines[0] == b"content-type: application/json"
+    assert lines[1:] == [*(b"%b: %b" % header for header in plain), b"", b""]
 
 
 def test_an_age_is_never_rounded_up() -> None:
