@@ -14,7 +14,7 @@ from precompute.entry import Entry, header, header_bytes, identity_prefix, split
 from precompute.errors import EntryCorrupt
 from precompute.freshness import Freshness
 from precompute.keys import ORDERS
-from precompute.models import Key
+from precompute.models import Key, ordered_key
 from precompute.predictions import lifetime_ms
 from precompute.predictor import Servable
 from precompute.updates import AsOf
@@ -49,8 +49,10 @@ class Edition:
         self.orders = freshness.tables[ORDERS]
         self._head_bytes = header_bytes(watched - 1)
         self._prefix = identity_prefix(model.name, servable.version, servable.variant)
-        self._slot_of = [freshness.tables[view].slot for view in model.watched_views]
-        self._watched = model.watched
+        # As `Model.watched`, whose names are slots here.
+        self._entity_slots = [(freshness.tables[d.view].slot, d.entity_of) for d in model.dependencies]
+        self._model_name, self._order_slot = model.name, self.orders.slot
+        self._model_slot = self.orders.slot(model.name)
         self._slots = struct.Struct(f"<{watched}I")
         self.for_caches = ForCaches(model)
 
@@ -70,10 +72,12 @@ class Edition:
             EntryCorrupt: made under another declaration, with other dependencies.
         """
         if len(head) != self._head_bytes:
-            raise EntryCorrupt(f"entry has {head[1]} update ids, the model has {len(self._slot_of) - 1} logs")
+            raise EntryCorrupt(f"entry has {head[1]} update ids, the model has {len(self._entity_slots) + 1} logs")
         computed = head[_COMPUTED : _COMPUTED + COMPUTED_BYTES]
         until_ms = int.from_bytes(computed, "little") + lifetime_ms(self.policy, key.text)
-        slots = [slot(name) for slot, name in zip(self._slot_of, self._watched(key), strict=True)]
+        parts = key.parts
+        slots = [slot(entity_of(parts)) for slot, entity_of in self._entity_slots]
+        slots += self._model_slot, self._order_slot(ordered_key(self._model_name, key.text))
         # One order may be about the whole model, another about this key: two slots, one log.
         marks = b"".join((head[_HISTORY:_COMPUTED], computed, self._slots.pack(*slots), head[_IDS:], head[-8:]))
         return Held(self, body, marks, until_ms)

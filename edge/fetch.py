@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from edge.answer import Ladder
 from edge.api import request_id
-from edge.api.headers import answer_headers, cache_status
+from edge.api.headers import answer_headers
 from edge.api.predict import Predict
 from edge.api.problems import send_problem
 from edge.api.wire import send_response
@@ -198,8 +198,7 @@ class Fetch:
         await send_response(one.cycle.send, 200, headers, answer.body)
 
     def _fresh(self, one: _Fetched, answer: Answer, held: Held) -> bytes:
-        took_s = self._counted(one, answer)
-        return self._hits.response(one.meaning.served, held, answer.tier, cache_status(answer), took_s)
+        return self._hits.response(answer, held, self._counted(one, answer))
 
     def _counted(self, one: _Fetched, answer: Answer) -> float:
         served = one.meaning.served

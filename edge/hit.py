@@ -8,8 +8,9 @@ from collections.abc import Callable
 from email.utils import formatdate
 
 from edge.answer import Ladder
-from edge.api.headers import constant_headers
+from edge.api.headers import cache_status, constant_headers
 from edge.api.predict import PREFIX
+from edge.ask import Answer
 from edge.held import Held
 from edge.latest import Latest
 from edge.meaning import Meaning, Served
@@ -194,18 +195,17 @@ class HitDoor:
         )
         return served
 
-    def response(self, served: Served, held: Held, tier: Tier, cache_status: bytes, took_s: float) -> bytes:
-        """The response with an entry from another tier."""
-        now_ms = self._now_ns() // 1_000_000
-        self._begin_second(now_ms // 1000)
+    def response(self, answer: Answer, held: Held, took_s: float) -> bytes:
+        """The response with a fresh entry from another tier."""
+        self._begin_second(self._now_ns() // 1_000_000_000)
         return b"%bserver-timing: %b;dur=%.3f\r\ncache-status: %b\r\nage: %d\r\n%b%b" % (
             self._start,
-            tier.encode(),
+            answer.tier.encode(),
             took_s * 1000,
-            cache_status,
-            max(0, now_ms - held.computed_ms) // 1000,
-            constant_headers(held, (held.fresh_until_ms - now_ms) // 1000),
-            held.body,
+            cache_status(answer),
+            answer.age_ms // 1000,
+            constant_headers(held, answer.fresh_for_ms // 1000),
+            answer.body,
         )
 
     def _begin_second(self, second: int) -> None:

@@ -96,6 +96,14 @@ def test_dependencies_become_tags_that_every_cache_can_read(key: str, tags: byte
     assert rig.held(key).tags == tags
 
 
+def test_an_entry_watches_what_its_model_names() -> None:
+    """Rows and orders alike; an edition has the slots at hand, and must not have others."""
+    rig = Rig()
+    held, model = rig.held("a:p"), rig.project.model("score")
+
+    assert held.watch == rig.freshness.watch(model.watched_views, model.watched(model.parse_key("a:p")))
+
+
 def test_what_an_entry_takes_in_memory_is_what_is_accounted_for() -> None:
     """The tier's limit is about the process' real memory, not about the bodies."""
     rig = Rig()
