@@ -9,7 +9,6 @@ from precompute.models import Model, Policy
 
 #: What a tag cannot hold: commas separate the tags of `Cache-Tag`, and `Cache-Groups` is ASCII.
 _NO_TAG = re.compile(r"[^ -~]|,")
-_LINES = "surrogate-key: {}\r\ncache-tag: {}\r\ncache-groups: {}\r\n"
 
 
 class ForCaches:
@@ -20,10 +19,9 @@ class ForCaches:
         self._longest = cache_control(model.policy, math.ceil(model.policy.max_age_s))
         self._entities = [dependency.entity_of for dependency in model.dependencies]
         tags = [f"model:{model.name}", *(f"{d.view}:%s" for d in model.dependencies)]
-        self._spaced = " ".join(tags)
-        quoted = ", ".join([f'"{tag}"' for tag in tags])
-        #: Written out, because each answer from the replica has them anew: a third of what three replacements take.
-        self._lines = _LINES.format(self._spaced, ",".join(tags), quoted)
+        self._tags = " ".join(tags)
+        #: Written out, because each answer from the replica has them anew.
+        self._lines = _lines(self._tags.encode()).decode()
 
     def control(self, fresh_for_s: int) -> bytes:
         """`Cache-Control`, while it is fresh for so long."""
@@ -31,7 +29,7 @@ class ForCaches:
 
     def tags(self, key: str) -> bytes:
         """The dependencies, separated by spaces; keys hold none."""
-        tags = self._spaced % self._of(key)
+        tags = self._tags % self._of(key)
         if _is_plain(tags):
             return tags.encode()
         return _NO_TAG.sub(lambda m: "".join(f"~{b:02X}" for b in m[0].encode()), tags).encode()
@@ -41,12 +39,7 @@ class ForCaches:
         entities = self._of(key)
         if _is_plain("".join(entities)):
             return (self._lines % (entities * 3)).encode()
-        tags = self.tags(key)
-        return b'surrogate-key: %b\r\ncache-tag: %b\r\ncache-groups: "%b"\r\n' % (
-            tags,
-            tags.replace(b" ", b","),
-            tags.replace(b" ", b'", "'),
-        )
+        return _lines(self.tags(key))
 
     def _of(self, key: str) -> tuple[str, ...]:
         # As the key stands there in its one spelling, its parts need not be checked again.
@@ -62,6 +55,19 @@ def cache_control(policy: Policy, fresh_for_s: int) -> bytes:
     if policy.stale_if_error_s:
         parts.append(b"stale-if-error=%d" % policy.stale_if_error_s)
     return b", ".join(parts)
+
+
+def tag_headers(tags: bytes) -> list[tuple[bytes, bytes]]:
+    """Tags that are separated by spaces, in the spellings of three kinds of caches."""
+    return [
+        (b"surrogate-key", tags),
+        (b"cache-tag", tags.replace(b" ", b",")),
+        (b"cache-groups", b'"' + tags.replace(b" ", b'", "') + b'"'),
+    ]
+
+
+def _lines(tags: bytes) -> bytes:
+    return b"".join([b"%b: %b\r\n" % header for header in tag_headers(tags)])
 
 
 def _is_plain(text: str) -> bool:

@@ -70,17 +70,15 @@ class HitDoor:
 
         A key that is not spelled canonically is not found here and takes the plain way.
         """
-        known = self._meanings[hash(target) % _PARTS]
-        meaning = known.get(target)
-        if is_new := meaning is None or meaning.served.generation != self._serving.generation:
-            meaning = self._read(target)
+        remembered = self._remembered(target)
+        meaning = remembered or self._read(target)
         if meaning is None:
             return None
         answer = self.again(meaning, arrived_s)
         if answer is None:
             self._missed = target, meaning
-        elif is_new:
-            known.put(target, meaning)
+        elif remembered is None:
+            self._meanings[hash(target) % _PARTS].put(target, meaning)
         return answer
 
     def again(self, meaning: Meaning, arrived_s: float) -> bytes | None:
@@ -149,20 +147,18 @@ class HitDoor:
     def missed(self, target: bytes) -> Meaning | None:
         """What a target asks for, mostly of the one that has just had no answer."""
         last, meaning = self._missed
-        return meaning if last is target else self._meaning(target)
+        return meaning if last is target else self._remembered(target) or self._read(target)
 
     def meaning(self, target: bytes) -> Meaning | None:
         """What a target asks for, for whoever will see it again."""
-        meaning = self._meaning(target)
+        meaning = self._remembered(target) or self._read(target)
         if meaning is not None:
             meaning.is_kept = True
         return meaning
 
-    def _meaning(self, target: bytes) -> Meaning | None:
+    def _remembered(self, target: bytes) -> Meaning | None:
         meaning = self._meanings[hash(target) % _PARTS].get(target)
-        if meaning is not None and meaning.served.generation == self._serving.generation:
-            return meaning
-        return self._read(target)
+        return meaning if meaning is not None and meaning.served.generation == self._serving.generation else None
 
     def _read(self, target: bytes) -> Meaning | None:
         """What a target asks for, if it is a key of a model that is served; the key may be no canonical one."""

@@ -88,8 +88,7 @@ class Generator:
             with _woken_in_time(), _uncollected(), select.epoll() as poll:
                 for connection in self._idle:
                     poll.register(connection.number, select.EPOLLIN)
-                self._ask_once(poll)
-                self._outcome = Outcome()
+                self._outcome = Outcome(opened=self._ask_once(poll))
                 began = time.perf_counter()
                 if rate_per_s is None:
                     self._keep_asking(poll, began + seconds)
@@ -111,13 +110,13 @@ class Generator:
         connected.setblocking(False)
         return _Connection(connected, connected.fileno(), connected.send, connected.recv)
 
-    def _ask_once(self, poll: select.epoll) -> None:
-        """One request on each connection, which does not count: making connections is another kind of work."""
-        until_s = time.perf_counter() + self.grace_s
+    def _ask_once(self, poll: select.epoll) -> int:
+        """One request on each connection, apart from the rest: making connections is another kind of work."""
+        self._outcome = Outcome()
         for _ in range(self.connections):
             self._ask(time.perf_counter())
-        while self._busy and time.perf_counter() < until_s:
-            self._take_answers(poll, 0.1)
+        self._drain(poll)
+        return self._outcome.statuses.total()
 
     def _keep_asking(self, poll: select.epoll, until_s: float) -> None:
         while (now_s := time.perf_counter()) < until_s:

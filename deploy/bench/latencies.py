@@ -27,6 +27,7 @@ class Outcome:
         statuses: answers by HTTP status.
         tiers: answers by where `Cache-Status` says they came from.
         unanswered: requests that were due and got no answer.
+        opened: answers to the requests that opened the connections, which count for nothing else.
     """
 
     took_s: float = 0.0
@@ -34,6 +35,7 @@ class Outcome:
     statuses: Counter[int] = field(default_factory=Counter)
     tiers: Counter[str] = field(default_factory=Counter)
     unanswered: int = 0
+    opened: int = 0
 
     @property
     def per_s(self) -> float:

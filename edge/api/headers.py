@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from edge.api.wire import JSON, Header
 from edge.ask import Answer
+from edge.for_caches import tag_headers
 from edge.held import Held
 from edge.routing import Choice
 from edge.stats import Tier
@@ -35,7 +36,7 @@ def answer_headers(answer: Answer, took_s: float) -> list[Header]:
         # The body differs from the fresh one, so it has no ETag of its own, and nobody should keep it.
         return [*headers, age, (b"cache-control", b"no-store")]
     control = held.edition.for_caches.control(answer.fresh_for_ms // 1000)
-    return [*headers, age, (b"cache-control", control), (b"etag", held.etag), *tag_headers(held)]
+    return [*headers, age, (b"cache-control", control), (b"etag", held.etag), *tag_headers(held.tags)]
 
 
 def cache_status(answer: Answer) -> bytes:
@@ -54,16 +55,6 @@ def cache_status(answer: Answer) -> bytes:
             return b"nearcast-memory; hit" + ttl + b"; detail=stale"
         case _:
             return memory + b"; detail=default"
-
-
-def tag_headers(held: Held) -> list[Header]:
-    """The dependencies, in the spellings of three kinds of caches."""
-    tags = held.tags
-    return [
-        (b"surrogate-key", tags),
-        (b"cache-tag", tags.replace(b" ", b",")),
-        (b"cache-groups", b'"' + tags.replace(b" ", b'", "') + b'"'),
-    ]
 
 
 def route_headers(choice: Choice, varies_by: bytes) -> list[Header]:

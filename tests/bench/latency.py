@@ -67,7 +67,7 @@ def mixed(world: World, figures: Figures, *, seconds: float, runs: int) -> None:
     with on_load_core():
         with world.edge() as edge:
             mix.warm(edge)
-            capacity_per_s = _generator(edge, mix.paths()).closed_loop(seconds).per_s
+            capacity_per_s = load(edge, mix.paths()).closed_loop(seconds).per_s
         rate = capacity_per_s / 2
         alone = mix.measured(rate, seconds, runs)
         job = world.rewriting(REWRITES_PER_S)
@@ -100,7 +100,7 @@ class Mix:
 
     def warm(self, edge: EdgeUnderTest) -> None:
         """Brings the hot keys into memory."""
-        outcome = _generator(edge, targets(self._world.hot)).closed_loop(1.5)
+        outcome = load(edge, targets(self._world.hot)).closed_loop(1.5)
         assert outcome.tiers["memory"] > len(self._world.hot), outcome.tiers
 
     def paths(self) -> list[str]:
@@ -120,13 +120,14 @@ class Mix:
         for _ in range(runs):
             with self._world.edge() as edge:
                 self.warm(edge)
-                generator, stored = _generator(edge, self.paths()), self._world.stored()
+                generator, stored = load(edge, self.paths()), self._world.stored()
                 found.append(generator.open_loop(seconds, rate_per_s))
                 self.stored_per_s.append((self._world.stored() - stored) / found[-1].took_s)
         return found
 
 
-def _generator(edge: EdgeUnderTest, paths: Sequence[str]) -> Generator:
+def load(edge: EdgeUnderTest, paths: Sequence[str]) -> Generator:
+    """What asks an edge for these, over and over."""
     return Generator(LOOPBACK, edge.running.port, requests(paths), CONNECTIONS)
 
 

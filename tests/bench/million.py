@@ -6,11 +6,10 @@ import random
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from deploy.bench.generator import Generator
 from edge.edition import Editions
 from edge.held import Held
 from edge.memory import Memory
@@ -20,9 +19,9 @@ from precompute.freshness import Freshness
 from precompute.keys import ORDERS, entry_key
 from precompute.updates import AsOf
 from tests.bench.figures import Figures, Row
-from tests.bench.latency import CONNECTIONS, on_load_core
+from tests.bench.latency import load, on_load_core
 from tests.bench.node import warmed
-from tests.bench.world import EdgeUnderTest, World, requests, targets
+from tests.bench.world import World, targets
 
 MILLION, FEW = 1_000_000, 10_000
 #: As many keys as a generator can ask for without its own memory being measured.
@@ -149,7 +148,7 @@ def _p99s_ms(world: World, seconds: float, runs: int) -> list[float]:
     asked = [chance.sample(world.shelf, FEW), chance.choices(world.shelf, k=_SPREAD)]
     found: list[list[float]] = [[], [], []]
     with warmed(world, world.shelf[:FEW]) as few, warmed(world, world.shelf) as many, on_load_core():
-        generators = [_generator(few, world.shelf[:FEW]), *(_generator(many, names) for names in asked)]
+        generators = [load(few, targets(world.shelf[:FEW])), *(load(many, targets(names)) for names in asked)]
         for generator in generators:
             generator.closed_loop(2.0)
         for _ in range(2 * runs + 1):
@@ -158,7 +157,3 @@ def _p99s_ms(world: World, seconds: float, runs: int) -> list[float]:
                 assert outcome.tiers.keys() == {"memory"}, outcome.tiers
                 p99s_ms.append(outcome.ms(0.99)[0])
     return [statistics.median(p99s_ms) for p99s_ms in found]
-
-
-def _generator(edge: EdgeUnderTest, names: Sequence[str]) -> Generator:
-    return Generator("127.0.0.1", edge.running.port, requests(targets(names)), CONNECTIONS)

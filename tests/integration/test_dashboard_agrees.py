@@ -57,7 +57,7 @@ def send(node: Node, seconds: float) -> int:
     requests = [f"GET {target} HTTP/1.1\r\nHost: edge\r\n\r\n".encode() for target in targets()]
     outcome = Generator(url.host, url.port or 80, requests, connections=8).closed_loop(seconds)
     assert outcome.unanswered == 0
-    return outcome.statuses.total()
+    return outcome.opened + outcome.statuses.total()
 
 
 def document(node: Node, of: str = "") -> dict[str, Any]:

@@ -61,6 +61,7 @@ def test_answers_may_come_in_pieces() -> None:
     assert outcome.tiers == {"memory": outcome.statuses[200]}
     assert len(outcome.latencies_s) == outcome.statuses[200] > 0
     assert outcome.failed() == 0
+    assert outcome.opened == 2
 
 
 def test_a_server_that_stands_still_keeps_everybody_waiting_who_was_due() -> None:

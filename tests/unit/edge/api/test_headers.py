@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from edge.api.headers import answer_headers, cache_status, constant_headers, route_headers, tag_headers
+from edge.api.headers import answer_headers, cache_status, constant_headers, route_headers
 from edge.ask import Answer
+from edge.for_caches import tag_headers
 from edge.held import Held
 from edge.routing import Candidate, Choice
 from edge.stats import Tier
@@ -91,7 +92,7 @@ def test_caches_outside_may_keep_what_the_policy_says(policy: str, fresh_for_s: 
 
 def test_tags_are_spelled_for_each_kind_of_cache() -> None:
     """One list of dependencies, three separators."""
-    assert tag_headers(held()) == [
+    assert tag_headers(held().tags) == [
         (b"surrogate-key", b"model:score thing:a place:p"),
         (b"cache-tag", b"model:score,thing:a,place:p"),
         (b"cache-groups", b'"model:score", "thing:a", "place:p"'),
@@ -105,7 +106,7 @@ def test_headers_of_the_lane_say_the_same_as_the_others(key: str) -> None:
     plain = [
         (b"cache-control", b"public, max-age=7"),
         (b"etag", entry.etag),
-        *tag_headers(entry),
+        *tag_headers(entry.tags),
         (b"content-length", b"%d" % len(entry.body)),
     ]
 
