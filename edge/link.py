@@ -187,7 +187,8 @@ class _Wire(asyncio.Protocol):
         return future
 
     def _flush(self) -> None:
-        if self._transport is not None and self._unsent:
+        # uvloop raises when asked to write to what it has closed and not told us of; whoever waits is told by then.
+        if self._unsent and self._transport is not None and not self._transport.is_closing():
             self._transport.write(b"".join(self._unsent))
         self._unsent = []
 

@@ -23,6 +23,8 @@ logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
 module, function, *rest = sys.argv[1:]
 getattr(import_module(module), function)(from_environment(), *map(int, rest))
 """
+#: Characters of a process's output that a failed test shows.
+_LAST_WORDS = 4000
 _ENTRIES = {
     "worker": ("workers.app", "run_worker", "ready for tasks"),
     "scheduler": ("workers.scheduler", "run_scheduler", "scheduling for"),
@@ -75,5 +77,8 @@ def role(name: str, settings: Settings, *arguments: int) -> Iterator[Role]:
         try:
             running.wait_until_ready()
             yield running
+        except BaseException:
+            print(f"--- last words of {name} {process.pid}:", running.said[-_LAST_WORDS:], sep="\n", file=sys.stderr)
+            raise
         finally:
             process.kill()

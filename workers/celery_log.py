@@ -11,7 +11,7 @@ from celery.signals import setup_logging, worker_ready
 #: These report every task at INFO, or what we say ourselves; here a task is a thousand keys, and jobs have progress.
 _CHATTY = ("celery.worker.strategy", "celery.app.trace", "celery.apps.worker", "celery.bootsteps", "kombu")
 #: These spread over many lines, with tracebacks of a broker that is away.
-_WORDY = ("celery.worker", "celery.worker.consumer.consumer")
+_WORDY = ("celery.worker", "celery.worker.consumer.consumer", "celery.bootsteps", "kombu.asynchronous.hub")
 
 
 def quieten() -> None:

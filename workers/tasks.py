@@ -15,6 +15,7 @@ from precompute.tracing import CONTEXT, OFF, Span, Tracing
 from workers.chunks import compute_chunk, now_ms
 from workers.fencing import FenceGuard
 from workers.job_store import JobStore
+from workers.loud_request import LoudRequest
 from workers.messages import PRECOMPUTE_TASK, REFRESH_TASK
 from workers.refreshing import refresh_keys
 from workers.retrying import retrying
@@ -50,8 +51,8 @@ def register(app: Celery, workplace: Callable[[], Workplace], job_keep_s: float,
         ):
             refresh_keys(place, model, keys, changed_ms)
 
-    app.task(name=PRECOMPUTE_TASK, bind=True)(precompute_chunk)
-    app.task(name=REFRESH_TASK, bind=True)(refresh)
+    app.task(name=PRECOMPUTE_TASK, bind=True, Request=LoudRequest)(precompute_chunk)
+    app.task(name=REFRESH_TASK, bind=True, Request=LoudRequest)(refresh)
 
 
 class _Taken:

@@ -140,6 +140,31 @@ def test_the_pool_of_a_killed_worker_ends_with_it(stage: Stage) -> None:
     assert len(children) >= 2
 
 
+@pytest.mark.parametrize("processes", [1, 2])
+def test_a_worker_that_gave_up_its_task_takes_tasks_again(
+    tmp_path: Path, own_redis_pair: RedisPair, processes: int
+) -> None:
+    """It cannot even acknowledge what it had, and notices thereby that it has to connect anew."""
+    before = Stage(tmp_path, own_redis_pair.primary_url)
+    before.put_rows(100_000)
+    with role("worker", before.settings, processes) as worker:
+        job = before.jobs.start("score", AllKeys())
+        wait_until(lambda: before.done(job.id) > 0, 30.0)
+        own_redis_pair.primary.stop()
+        wait_until(lambda: "undone" in worker.said and "Connection to broker lost" in worker.said, 30.0)
+        own_redis_pair.restart_primary()
+        after = Stage(tmp_path, own_redis_pair.primary_url)
+        after.put_rows(5000)
+
+        *_, last = after.jobs.watch(after.jobs.start("score", AllKeys()).id, poll_s=0.1)
+        said = worker.said
+
+    before.close()
+    after.close()
+    assert last.written == 5000
+    assert "Traceback" not in said
+
+
 def test_a_worker_takes_tasks_again_when_its_redis_is_back(tmp_path: Path, own_redis_pair: RedisPair) -> None:
     """It reconnects to the broker and to the store, and what is queued from then on is done."""
     before = Stage(tmp_path, own_redis_pair.primary_url)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from typing import Any
 
 import hiredis
 import pytest
+import uvloop
 
 from edge import link as link_module
 from edge.link import Link
@@ -239,6 +241,31 @@ async def test_a_lost_connection_fails_everything_in_flight(server: Server, conn
         link.run([echo(2)])
 
 
+def test_commands_to_what_is_just_closing_fail_and_nothing_else() -> None:
+    """uvloop closes a connection some time before it says so; that is no error of its own."""
+    errors: list[dict[str, Any]] = []
+
+    async def ask() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: errors.append(context))
+        server = Server()
+        await server.start()
+        link = Link(server.url, timeout_s=TIMEOUT_S)
+        await link.open()
+        assert link._wire is not None
+        assert link._wire._transport is not None
+        link._wire._transport.close()
+        reply = link.run([echo(1)])
+        with pytest.raises(StoreUnavailable, match="connection lost"):
+            await reply
+        await link.close()
+        await server.stop()
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(ask())
+
+    assert errors == []
+
+
 async def test_it_connects_again_when_the_server_is_back(server: Server, connect: Callable[..., Link]) -> None:
     """However often that takes."""
     link = connect()
@@ -357,6 +384,9 @@ def test_a_url_that_is_none_is_a_configuration_error(url: str) -> None:
 class _Recorder:
     def __init__(self, transport: object, writes: list[bytes]) -> None:
         self._transport, self._writes = transport, writes
+
+    def is_closing(self) -> bool:
+        return False
 
     def write(self, data: bytes) -> None:
         self._writes.append(data)
