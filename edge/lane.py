@@ -14,7 +14,7 @@ What it relies on in uvicorn is tried by `edge.lane_support` before it is used.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from httptools import HttpParserError, HttpParserUpgrade
@@ -24,7 +24,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from edge.api.guard import MAX_HEADER_BYTES, MAX_PATH_BYTES
 from edge.door import NO_DOOR, Door
 from edge.orderly import OrderlyProtocol
-from edge.packets import Packets
+from edge.packets import PARTS, Packets
 from edge.short_cut import ShortCycle, leads_to_prediction
 
 #: A request that carries one of these may want something else than what memory has.
@@ -62,6 +62,9 @@ def _unknown(packet: bytes) -> None:
     """Recalls nothing."""
 
 
+_KNOWS_NOTHING: Sequence[Callable[[bytes], Any]] = [_unknown] * PARTS
+
+
 class LaneProtocol(OrderlyProtocol):
     """One connection; `lane_protocol` sets the attributes that are named here.
 
@@ -92,14 +95,14 @@ class LaneProtocol(OrderlyProtocol):
         self._messages = 0
         #: The last target that memory or the replica was asked for.
         self._last = b""
-        self._recall: Callable[[bytes], Any] = type(self).packets.recall
+        self._recalls: Sequence[Callable[[bytes], Any]] = type(self).packets.recalls
         if self.draining:
             self.begin_draining()
 
     def data_received(self, data: bytes) -> None:
         """Called by the event loop. Answers of one packet leave in one write."""
         self.seen_s = arrived_s = time.perf_counter()
-        meaning = self._recall(data)
+        meaning = self._recalls[hash(data) % PARTS](data)
         if meaning is not None and self._between and not self.flow.write_paused:
             cycle = self.cycle
             if cycle is None or cycle.response_complete:
@@ -133,7 +136,7 @@ class LaneProtocol(OrderlyProtocol):
             return
         except HttpParserUpgrade:
             # Nobody here speaks anything else; what was asked is answered, and that was the last of it.
-            self._recall = _unknown
+            self._recalls = _KNOWS_NOTHING
         self._between = self.url == b"" and data.endswith(_END)
         if self._last and between and self._between and self._messages == 1:
             self._learn(data, self._last)
@@ -228,7 +231,7 @@ class LaneProtocol(OrderlyProtocol):
     def begin_draining(self) -> None:
         """From now on every answer is the last one of its connection."""
         super().begin_draining()
-        self._door, self._recall = NO_DOOR, _unknown
+        self._door, self._recalls = NO_DOOR, _KNOWS_NOTHING
 
 
 def _not(cycle: ShortCycle, meaning: object) -> bool:

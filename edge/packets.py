@@ -14,34 +14,40 @@ from httptools import HttpRequestParser
 
 from edge.latest import Latest
 
-#: Packets that are kept at most: 20 MB if all are as long as they may be.
-_KEPT = 1 << 14
-#: Hashes of what was seen once, at most, in each of two halves of each of so many parts.
+#: Everything is in so many parts, because large tables hold up everybody: a set for half a millisecond when it grows
+#: and when it is thrown away, a dictionary whenever as much has come into it and gone out as it has room for; and each
+#: is 1.3 MB of memory that may or may not be given back.
+PARTS = 1 << 6
+#: Packets that are kept in each part at most: 20 MB together, if all are as long as they may be.
+_KEPT = 1 << 8
+#: Hashes of what was seen once, at most, in each of two halves of each part.
 _SEEN = 1 << 8
-_PARTS = 1 << 6
 _LONGEST_BYTES = 1024
 
 M = TypeVar("M")
 
 
 class Packets(Generic[M]):
-    """What packets mean, for all connections of one process."""
+    """What packets mean, for all connections of one process.
+
+    Attributes:
+        recalls: `recalls[hash(packet) % PARTS](packet)` is what the target of the GET that a packet is means; None if
+            it is not known to be one.
+    """
 
     def __init__(self) -> None:
-        self._meanings = Latest[bytes, M](_KEPT)
-        #: Two halves, so that not all are forgotten at once; in parts, because a large set holds up everybody for half
-        #: a millisecond when it grows, and when it is thrown away.
-        self._seen: list[set[int]] = [set() for _ in range(_PARTS)]
+        self._meanings = [Latest[bytes, M](_KEPT) for _ in range(PARTS)]
+        #: Two halves, so that not all are forgotten at once.
+        self._seen: list[set[int]] = [set() for _ in range(PARTS)]
         self._seen_before = self._seen.copy()
-        #: What the target of the GET that a packet is means; None if it is not known to be one.
-        self.recall = self._meanings.get
+        self.recalls = [part.get for part in self._meanings]
 
     def is_worth_keeping(self, packet: bytes) -> bool:
         """Whether it has come before; asked of what the parser found to be one plain GET, nothing before or behind."""
         if len(packet) > _LONGEST_BYTES:
             return False
         mark = hash(packet)
-        part = mark % _PARTS
+        part = mark % PARTS
         seen = self._seen[part]
         if mark in seen or mark in self._seen_before[part]:
             return True
@@ -53,7 +59,7 @@ class Packets(Generic[M]):
 
     def keep(self, packet: bytes, meaning: M) -> None:
         """Remembers it."""
-        self._meanings.put(packet, meaning)
+        self._meanings[hash(packet) % PARTS].put(packet, meaning)
 
 
 class _Fields:
