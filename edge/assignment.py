@@ -26,7 +26,7 @@ from xxhash import xxh3_64_intdigest
 
 from edge.arm_overrides import Headers, Overrides, header_text
 from precompute.experiments import Arm, Experiment
-from precompute.keys import unescape_part
+from precompute.key_text import unescape_part
 from precompute.models import Key, Model
 
 #: Longer values of a header name no unit; nobody is to fill streams with them.

@@ -5,7 +5,8 @@ from __future__ import annotations
 from edge.deadlines import Deadlines
 from edge.replica import Replica
 from precompute.errors import InvalidKey, InvalidRequest, TransientError
-from precompute.keys import canonical_part, row_key
+from precompute.key_text import canonical_part
+from precompute.keys import row_key
 from precompute.layouts import Layouts
 from precompute.user_tiers import UserTiers
 

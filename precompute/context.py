@@ -14,7 +14,7 @@ from types import MappingProxyType
 import numpy as np
 
 from precompute.errors import InvalidContext, InvalidKey
-from precompute.keys import MAX_KEY_BYTES, escape_part, unescape_part
+from precompute.key_text import MAX_KEY_BYTES, escape_part, unescape_part
 from precompute.views import Scalar
 
 #: Parameters of a request itself: in a URL, a context of that name could not be told from them.

@@ -8,7 +8,7 @@ from precompute.context import RESERVED
 from precompute.errors import InvalidContext, InvalidKey
 from precompute.experiment_table import TOKEN, AudienceTable, ExperimentTable
 from precompute.experiments import Audience, Experiment, Layers
-from precompute.keys import canonical_part
+from precompute.key_text import canonical_part
 from precompute.models import Model
 from precompute.views import Scalar
 

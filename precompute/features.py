@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from importlib.resources import files
 
 from precompute.errors import InvalidKey, RowRejected
-from precompute.keys import MAX_KEY_BYTES, canonical_part, log_key, row_key
+from precompute.key_text import MAX_KEY_BYTES, canonical_part
+from precompute.keys import log_key, row_key
 from precompute.layouts import Layouts
 from precompute.manifest import Project
 from precompute.rows import Layout, Stamp, stamp
@@ -38,7 +39,7 @@ class Row:
     """One feature row to store.
 
     Attributes:
-        entity: as it stands in a key; values that come from elsewhere go through `keys.escape_part`.
+        entity: as it stands in a key; values that come from elsewhere go through `key_text.escape_part`.
         event_ms: when what the row says became true.
     """
 

@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterable, Iterator, Set
 from dataclasses import dataclass
 
 from precompute.errors import PermanentError
-from precompute.keys import ENTRY_PREFIX, SEPARATOR, canonical_part
+from precompute.key_text import SEPARATOR, canonical_part
+from precompute.keys import ENTRY_PREFIX
 from precompute.manifest import Project
 from precompute.models import Model
 from precompute.store import Store

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from precompute.cron import Cron
 from precompute.errors import InvalidKey
 from precompute.fires import next_fire, shortest_gap_ms
-from precompute.keys import canonical_part
+from precompute.key_text import canonical_part
 from precompute.models import Model
 from precompute.schedules import (
     ByCron,

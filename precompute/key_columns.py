@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from precompute.context import canonical_context, parse_context
 from precompute.errors import InvalidContext, InvalidKey, InvalidRequest
-from precompute.keys import MAX_KEY_BYTES, SEPARATOR, escape_part
+from precompute.key_text import MAX_KEY_BYTES, SEPARATOR, escape_part
 from precompute.models import Key, Model
 from precompute.views import Scalar
 

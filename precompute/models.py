@@ -11,7 +11,8 @@ import msgspec
 
 from precompute.context import ContextField, canonical_context, parse_context
 from precompute.errors import InvalidKey
-from precompute.keys import ORDERS, canonical_part, join_parts, split_parts
+from precompute.key_text import canonical_part, join_parts, split_parts
+from precompute.keys import ORDERS
 from precompute.outputs import OutputRule
 
 #: Stands for the entity itself where a view lists keys.

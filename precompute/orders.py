@@ -18,7 +18,8 @@ import msgspec
 
 from precompute.errors import InvalidRequest, PermanentError
 from precompute.features import LOG_RETENTION_S
-from precompute.keys import ORDERED_REFRESHES, ORDERS, ORDERS_PAST, canonical_part, hot_key, log_key
+from precompute.key_text import canonical_part
+from precompute.keys import ORDERED_REFRESHES, ORDERS, ORDERS_PAST, hot_key, log_key
 from precompute.manifest import Project
 from precompute.models import Model, ordered_key
 from precompute.store import Store, checked

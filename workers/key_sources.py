@@ -13,7 +13,8 @@ import orjson
 from precompute import hotkeys
 from precompute.errors import InvalidKey, PermanentError
 from precompute.job_record import Failure
-from precompute.keys import MAX_KEY_BYTES, SEPARATOR, escape_part, row_key, row_prefix, schedule_key
+from precompute.key_text import MAX_KEY_BYTES, SEPARATOR, escape_part
+from precompute.keys import row_key, row_prefix, schedule_key
 from precompute.layouts import Layouts
 from precompute.manifest import Project
 from precompute.models import ENTITY, KeySource, Model

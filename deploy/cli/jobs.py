@@ -111,7 +111,7 @@ def _source(
         return KeysFile(keys)
     if hot is not None:
         return HotKeys(hot)
-    from precompute.keys import canonical_part
+    from precompute.key_text import canonical_part
 
     row = split_dependents(dependents or "")
     reads = [dependency.view for dependency in call.project.model(model).dependencies]

@@ -14,7 +14,7 @@ from deploy.demo import congestion, features, rotation
 from deploy.demo.encodings import LATE_MIN
 from deploy.demo.features import VIEWS, Features
 from deploy.demo.tables import AIRPORTS, DAY_MIN, UNKNOWN_PLANE, Floats, minute_of
-from precompute.keys import join_parts
+from precompute.key_text import join_parts
 
 Values = Mapping[str, float | str]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from edge.openapi.outputs import Outputs
 from edge.openapi.schemas import Schema, context_schema, key_schema, one_of, record
-from precompute.keys import unescape_part
+from precompute.key_text import unescape_part
 from precompute.models import AUTO, Key, Model
 from precompute.views import Scalar
 

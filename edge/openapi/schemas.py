@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from precompute.context import ContextField
-from precompute.keys import MAX_KEY_BYTES, SEPARATOR
+from precompute.key_text import MAX_KEY_BYTES, SEPARATOR
 from precompute.models import Model
 
 Schema = dict[str, Any]

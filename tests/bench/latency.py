@@ -123,10 +123,12 @@ class Mix:
                 return
         raise AssertionError(f"{hits} memory hits in {_WARM_STEPS / 2:g} s")
 
-    def paths(self) -> list[str]:
-        """As many as there are keys on the shelf for."""
-        names = []
+    def paths(self, most: int | None = None) -> list[str]:
+        """At least so many, if there are keys on the shelf for them; else as many as there are."""
+        names: list[str] = []
         for shelved in self._world.shelf:
+            if most is not None and len(names) >= most:
+                break
             part = [shelved, *self._random.choices(self._world.hot, k=90 // REPLICA_SHARE)]
             if self._random.random() < LIVE_SHARE / REPLICA_SHARE and (cold := next(self._cold, None)):
                 part.append(cold)
@@ -138,7 +140,8 @@ class Mix:
         """An edge of its own, so that what is on the shelf is in no memory; and what the replica stored in a second."""
         with self._world.edge() as edge:
             self.warm(edge)
-            generator, stored = load(edge, self.paths()), self._world.stored()
+            paths = self.paths(int(rate_per_s * seconds) + CONNECTIONS)
+            generator, stored = load(edge, paths), self._world.stored()
             outcome = generator.open_loop(seconds, rate_per_s)
             return outcome, (self._world.stored() - stored) / outcome.took_s
 

@@ -20,7 +20,7 @@ import pytest
 
 from deploy.local.redis_pair import RedisPair
 from precompute.features import Row
-from precompute.keys import escape_part, join_parts
+from precompute.key_text import escape_part, join_parts
 from tests import onnx_models
 from tests.edge_process import Edge, edge_process, tier
 from tests.edge_project import EdgeProject, direct

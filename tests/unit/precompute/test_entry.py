@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from precompute.entry import EPOCH_RANGE, Entry, decode, epoch_of, header, identity, identity_prefix, mark_stale, tail
 from precompute.errors import EntryCorrupt
-from precompute.keys import escape_part
+from precompute.key_text import escape_part
 from precompute.updates import AsOf
 
 KEYS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12).map(escape_part)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from precompute.context import ContextField
 from precompute.errors import InvalidContext, InvalidKey, InvalidRequest, PermanentError
 from precompute.key_columns import compose_keys
-from precompute.keys import join_parts
+from precompute.key_text import join_parts
 from precompute.models import Key, Model, Variant, dependency
 
 PARTS = ("user", "item")

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from precompute.context import ContextField
 from precompute.errors import InvalidContext, InvalidKey
-from precompute.keys import MAX_KEY_BYTES, canonical_part, join_parts
+from precompute.key_text import MAX_KEY_BYTES, canonical_part, join_parts
 from precompute.models import Key, Model, Policy, Variant, dependency
 
 PARTS = ("flight", "origin", "dest")

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.client.keys import KeyedBy, context_in_query, key_in_body, key_in_path, key_text
-from precompute.keys import join_parts
+from precompute.key_text import join_parts
 
 PARTS = st.lists(
     st.text(st.one_of(st.sampled_from("-~:/?#% +é"), st.characters(exclude_categories=["Cs"])), min_size=1),

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from edge.openapi.schemas import context_schema, key_schema, of_types
 from precompute.context import ContextField
-from precompute.keys import join_parts
+from precompute.key_text import join_parts
 from precompute.models import Model, Variant
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=9)
