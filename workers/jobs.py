@@ -19,7 +19,9 @@ from precompute.store import Store
 from workers.chunks import now_ms
 from workers.errors import JobRefused
 from workers.job_store import JobStore
-from workers.key_sources import Listed, Source, list_keys, source_data, source_of
+from workers.key_listing import list_keys
+from workers.key_sources import Source, source_data, source_of
+from workers.keys_file import Listed
 from workers.stalls import STALL_S, StallWatch
 from workers.task_queue import ChunkQueue
 

@@ -15,7 +15,7 @@ from precompute.models import Model
 from precompute.store import Store
 from workers.chunks import now_ms
 from workers.errors import JobRefused
-from workers.key_sources import pack_keys
+from workers.key_listing import pack_keys
 
 #: Keys that a job added by command may bring along; they are kept in Redis.
 MAX_KEYS = 1_000_000

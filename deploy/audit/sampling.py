@@ -10,7 +10,8 @@ from precompute.errors import PermanentError
 from precompute.manifest import Project
 from precompute.models import Key, Model
 from precompute.store import Store
-from workers.key_sources import AllKeys, list_keys
+from workers.key_listing import list_keys
+from workers.key_sources import AllKeys
 
 #: Hot keys to choose from; what is asked for less is among the random ones.
 _HOT = 1000

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 
+from deploy.cli import declared_job_options as options
 from deploy.cli.invocation import invocation
 from deploy.cli.job_answers import (
     Document,
@@ -20,7 +21,6 @@ from deploy.cli.job_desk import Desk, open_desk
 from deploy.cli.show import Json, facts, show
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="A declared job, as `nearcast jobs list` shows it.")]
-Dependents = Annotated[str | None, typer.Option(help="The hot keys that depend on a row.", metavar="VIEW:ENTITY")]
 
 
 def register(group: typer.Typer) -> None:
@@ -33,46 +33,26 @@ def register(group: typer.Typer) -> None:
 
 def add(
     ctx: typer.Context,
-    name: Annotated[str, typer.Argument(metavar="NAME", help="What to call it: a-z, 0-9, _ and -.")],
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="A model of the project.")],
-    everything: Annotated[
-        bool, typer.Option("--all", help="Compute every key the model's all_keys view has a row for.")
-    ] = False,
-    keys: Annotated[
-        Path | None, typer.Option(help="The keys of a text file; read now, and kept with the job.", metavar="FILE")
-    ] = None,
-    hot: Annotated[int | None, typer.Option(min=1, help="The N keys asked for most at that time.", metavar="N")] = None,
-    dependents: Dependents = None,
-    variant: Annotated[list[str] | None, typer.Option(help="Else the model's default; may be repeated.")] = None,
-    cron: Annotated[str | None, typer.Option(help="Five fields: minute hour day month weekday.")] = None,
-    every: Annotated[
-        float | None, typer.Option(help="An interval; counted from 1970, so 3600 is on the hour.", metavar="SECONDS")
-    ] = None,
-    on: Annotated[
-        Literal["publish", "view-update"] | None, typer.Option(help="Run on an event instead of by the clock.")
-    ] = None,
-    view: Annotated[str | None, typer.Option(help="With --on view-update: which view.")] = None,
-    min_interval: Annotated[
-        float | None, typer.Option(help="With --on view-update: not more often; else 60.", metavar="SECONDS")
-    ] = None,
-    window: Annotated[str | None, typer.Option(help="Begin only at these hours.", metavar="HH:MM-HH:MM")] = None,
-    timezone: Annotated[str | None, typer.Option(help="Of cron and window; else UTC.", metavar="ZONE")] = None,
-    jitter: Annotated[float | None, typer.Option(help="Begin up to so much later.", metavar="SECONDS")] = None,
-    priority: Annotated[
-        Literal["high", "normal", "low"] | None, typer.Option(help="Which tasks workers take first; else normal.")
-    ] = None,
-    time_limit: Annotated[
-        float | None, typer.Option(help="End a run that takes longer; else never.", metavar="SECONDS")
-    ] = None,
-    overlap: Annotated[
-        Literal["skip", "queue", "replace"] | None,
-        typer.Option(help="What happens to a run that is due while one is at work; else skip."),
-    ] = None,
-    missed: Annotated[
-        Literal["skip", "run-once"] | None,
-        typer.Option(help="What happens to runs that were due while no scheduler led; else run-once."),
-    ] = None,
-    replace: Annotated[bool, typer.Option("--replace", help="Take the place of a job added before.")] = False,
+    name: options.NewName,
+    model: options.Model,
+    everything: options.All = False,
+    keys: options.Keys = None,
+    hot: options.Hot = None,
+    dependents: options.Dependents = None,
+    variant: options.Variants = None,
+    cron: options.Cron = None,
+    every: options.Every = None,
+    on: options.On = None,
+    view: options.View = None,
+    min_interval: options.MinInterval = None,
+    window: options.Window = None,
+    timezone: options.Timezone = None,
+    jitter: options.Jitter = None,
+    priority: options.TaskPriority = None,
+    time_limit: options.TimeLimit = None,
+    overlap: options.OnOverlap = None,
+    missed: options.OnMissed = None,
+    replace: options.Replace = False,
     as_json: Json = False,
 ) -> None:
     """Declare a job that the schedulers run from now on.
@@ -118,7 +98,7 @@ def split_dependents(text: str) -> dict[str, str]:
 def _keys_of(path: Path) -> list[str]:
     from precompute.job_record import Failure
     from workers.errors import JobRefused
-    from workers.key_sources import read_keys_file
+    from workers.keys_file import read_keys_file
 
     found: list[str] = []
     for page in read_keys_file(path):

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from deploy.cli import declared_jobs
-from deploy.cli.declared_jobs import Dependents, split_dependents
+from deploy.cli.declared_job_options import Dependents
+from deploy.cli.declared_jobs import split_dependents
 from deploy.cli.invocation import Invocation, invocation
 from deploy.cli.job_answers import (
     declared_document,

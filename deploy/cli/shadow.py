@@ -63,7 +63,8 @@ def _predictors(call: Invocation, store: Store, model: Model, version: int) -> t
 def _sample(call: Invocation, store: Store, model: Model, count: int) -> list[Key]:
     """The hottest keys; where nobody asks yet, any that there are rows for."""
     from precompute import hotkeys
-    from workers.key_sources import AllKeys, list_keys
+    from workers.key_listing import list_keys
+    from workers.key_sources import AllKeys
 
     keys = _parsed(model, [key for key, _ in hotkeys.top(store, model.name, count)])
     if keys or model.all_keys is None:

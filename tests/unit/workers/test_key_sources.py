@@ -11,21 +11,19 @@ from precompute.job_record import Failure
 from precompute.store import Store
 from tests.unit.workers.models import PROJECT
 from workers.errors import JobRefused
+from workers.key_listing import list_keys
 from workers.key_sources import (
-    MAX_LINE_BYTES,
-    PAGE,
     AllKeys,
     DependentKeys,
     GivenKeys,
     HotKeys,
     KeysFile,
-    Listed,
     Source,
     StoredKeys,
-    list_keys,
     source_data,
     source_of,
 )
+from workers.keys_file import MAX_LINE_BYTES, PAGE, Listed
 
 NO_STORE = cast(Store, None)
 
