@@ -31,7 +31,9 @@ test: lint types $(KSERVE_STAMP) ## Check style, imports and types, then run eve
 	@$(BIN)/python -m tests.browser.chromium
 	$(BIN)/pytest --no-skips $(TESTS)
 
-unit: $(DEV_STAMP) ## Run the tests that need no server
+unit: export NEARCAST_EXAMPLES ?= 20
+unit: export NEARCAST_SCHEDULES ?= 1000
+unit: $(DEV_STAMP) ## Run the tests that need no server, properties with a fifth of the examples that `make test` tries
 	$(BIN)/pytest -n 2 tests/unit
 
 lint: $(DEV_STAMP) ## Check style, format and the direction of imports

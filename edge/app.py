@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import time
 
@@ -21,12 +20,12 @@ from edge.doors import doors, predict_door
 from edge.experiments import Experiments
 from edge.exposures import Exposures
 from edge.fetch import Fetch
-from edge.follower import BLOCK_MS, Follower
+from edge.follower import Follower
 from edge.held import Held
 from edge.hit import HitDoor
 from edge.hot import HotKeys
 from edge.lane import LaneProtocol, lane_protocol
-from edge.link import Link
+from edge.links import Links
 from edge.live import Live
 from edge.measured import Measured
 from edge.memory import Memory
@@ -54,9 +53,6 @@ from precompute.tracing import Tracing
 
 log = logging.getLogger(__name__)
 
-#: A model file of 256 MB may take that long to arrive.
-FILE_TIMEOUT_S = 60.0
-
 
 def now_ms() -> int:
     """Wall clock, ms since 1970."""
@@ -76,42 +72,56 @@ class Edge:
         port: int | None = None,
     ) -> None:
         """Builds them; `port` is what it listens on, where the settings do not say."""
-        timeout_s = settings.redis_timeout_s
         self.settings = settings
         self.stats = Stats()
         self.memory: Memory[Held] = Memory(settings.memory_max_bytes * SHARE // (SHARE + 1))
-        self.reads = Link(settings.read_url, timeout_s=timeout_s, name="nearcast-edge-read")
-        # The follower's reads wait for news on purpose.
-        self._logs = Link(settings.read_url, timeout_s=timeout_s + BLOCK_MS / 1000, name="nearcast-edge-follow")
-        self.writes = Link(settings.primary_url, timeout_s=timeout_s, name="nearcast-edge-write")
-        self.replica = Replica(self.reads)
-        # Model files are large: whatever stood behind one would have to wait for it.
-        self._files = Link(settings.read_url, timeout_s=max(timeout_s, FILE_TIMEOUT_S), name="nearcast-edge-load")
+        self.links = Links(settings)
+        self.replica = Replica(self.links.reads)
         self.node = node_name(settings, port or settings.port)
         self.serving = Serving(
             project,
             self.replica,
-            Replica(self._files),
+            Replica(self.links.files),
             self._switched,
             node=self.node,
             box=BlackBox(slot.directory / f"{slot.number}.runs") if slot else None,
             max_bytes=settings.model_memory_bytes,
         )
-        self.exposures = Exposures(self.writes, max_waiting=settings.max_exposures, kept=settings.exposures_kept)
+        self.exposures = Exposures(self.links.writes, max_waiting=settings.max_exposures, kept=settings.exposures_kept)
         self.experiments = Experiments(self.replica, self.serving, self.exposures, now_ms)
         self.view_times = ViewTimes(project.views.values())
         self.follower = Follower(
-            self._logs,
+            self.links.logs,
             [*project.views, ORDERS],
             self._news,
-            watch=self.reads,
+            watch=self.links.reads,
             on_records=self.view_times.read,
         )
-        self.write_back = WriteBack(self.writes, max_waiting=settings.max_write_backs)
-        self.hot = HotKeys(list(project.models), self.writes, settings.hot_flush_s)
-        self.damaged = Damaged(self.writes, now_ms)
+        self.write_back = WriteBack(self.links.writes, max_waiting=settings.max_write_backs)
+        self.hot = HotKeys(list(project.models), self.links.writes, settings.hot_flush_s)
+        self.damaged = Damaged(self.links.writes, now_ms)
         self._tracing = tracing
-        self.ladder = (Ladder if tracing is None else traced_ladder(tracing))(
+        self.ladder = self._ladder()
+        self.warmth = Warmth(self.memory, self.replica, self.ladder.editions, settings.warm_keys, now_ms)
+        #: Set once warm; unset when shutting down, so that a balancer looks elsewhere first.
+        self.ready = False
+        self.profiles = Profiles()
+        self.measured = Measured(self.profiles, self.node, self.replica, self.links.writes, time.monotonic)
+        self.probes = Probes(self.live, self.profiles)
+        tiers = TierLookup(project.tiers, self.replica, self.serving.layouts)
+        self.auto = Auto(self.ladder, self.serving, self.profiles, self.probes, tiers, settings.budget_ms)
+        source = Source(self.node, slot.number if slot else 0)
+        self.telemetry = Telemetry(self.links.writes, source, self.census, lambda: lags(self), now_ms)
+        self.variant_notes = VariantNotes(
+            self.serving, self.profiles, source, self.links.writes, now_ms, time.monotonic
+        )
+        self.siblings = Siblings(slot, self.census, lambda: self.ready) if slot else None
+        # What it reads is large and may be late, as model files may.
+        self.board = Board(project, self.links.files, self.links.writes, settings, now_ms)
+
+    def _ladder(self) -> Ladder:
+        kind = Ladder if self._tracing is None else traced_ladder(self._tracing)
+        return kind(
             self.memory,
             self.replica,
             self.follower.freshness,
@@ -119,24 +129,9 @@ class Edge:
             self.write_back,
             self.stats,
             now_ms,
-            max_waiting=settings.max_waiting_keys,
+            max_waiting=self.settings.max_waiting_keys,
             set_aside=self.damaged.offer,
         )
-        self.warmth = Warmth(self.memory, self.replica, self.ladder.editions, settings.warm_keys, now_ms)
-        #: Set once warm; unset when shutting down, so that a balancer looks elsewhere first.
-        self.ready = False
-        self.profiles = Profiles()
-        self.measured = Measured(self.profiles, self.node, self.replica, self.writes, time.monotonic)
-        self.probes = Probes(self.live, self.profiles)
-        tiers = TierLookup(project.tiers, self.replica, self.serving.layouts)
-        self.auto = Auto(self.ladder, self.serving, self.profiles, self.probes, tiers, settings.budget_ms)
-        source = Source(self.node, slot.number if slot else 0)
-        self.telemetry = Telemetry(self.writes, source, self.census, lambda: lags(self), now_ms)
-        self.variant_notes = VariantNotes(self.serving, self.profiles, source, self.writes, now_ms, time.monotonic)
-        self.siblings = Siblings(slot, self.census, lambda: self.ready) if slot else None
-        # What it reads is large and may be late, as model files may.
-        self.board = Board(project, self._files, self.writes, settings, now_ms)
-        self._opening: asyncio.Task[None] | None = None
 
     @property
     def live(self) -> Live[Held]:
@@ -152,10 +147,7 @@ class Edge:
         give_back_large_pieces()
         if self.siblings is not None:
             await self.siblings.open()
-        await self.reads.open()
-        await self._logs.open()
-        await self._files.open()
-        self._opening = asyncio.create_task(self.writes.open_eventually())
+        await self.links.open()
         self.follower.start()
         await self.measured.load()
         # First of all: versions that they need are loaded with the others.
@@ -203,10 +195,7 @@ class Edge:
         await self.serving.stop()
         await self.warmth.stop()
         await self.follower.stop()
-        if self._opening is not None:
-            self._opening.cancel()
-        for link in (self.reads, self._logs, self._files, self.writes):
-            await link.close()
+        await self.links.close()
         if self.siblings is not None:
             await self.siblings.close()
 

@@ -30,7 +30,7 @@ def doors(edge: Edge, now_ms: Callable[[], int]) -> list[Route]:
     return [
         Route(PREFIX + REST, predict, methods=["GET", "HEAD", "POST"]),
         Route(RANK + REST, rank_door(edge, predict), methods=["POST"]),
-        Route(INVALIDATE, Invalidate(serving.project, edge.writes, edge.settings, now_ms), methods=["POST"]),
+        Route(INVALIDATE, Invalidate(serving.project, edge.links.writes, edge.settings, now_ms), methods=["POST"]),
         Route(WHY + REST, why, methods=["GET"]),
         *OpenInference(edge).routes(),
         *model_doors(edge),

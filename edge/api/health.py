@@ -33,8 +33,8 @@ def readiness(edge: Edge) -> dict[str, object]:
     lag_s = edge.follower.lag_s()
     return {
         "ready": edge.ready,
-        "replica_connected": edge.reads.is_connected,
-        "primary_connected": edge.writes.is_connected,
+        "replica_connected": edge.links.reads.is_connected,
+        "primary_connected": edge.links.writes.is_connected,
         "lag_s": round(lag_s, 3) if lag_s < 1e9 else None,
         "models": [
             {"model": s.model.name, "variant": s.variant, "version": s.version} for s in edge.serving.servables()

@@ -14,12 +14,13 @@ from starlette.routing import Route, Router
 
 from edge import listening
 from edge.api.guard import Guard
-from edge.app import FILE_TIMEOUT_S, now_ms
+from edge.app import now_ms
 from edge.dashboard.board import Board
 from edge.dashboard.document import Document
 from edge.dashboard.gather import Gatherer
 from edge.dashboard.page import PAGE
 from edge.link import Link
+from edge.links import FILE_TIMEOUT_S
 from edge.server import Server
 from precompute.manifest import Project
 from precompute.settings import Settings

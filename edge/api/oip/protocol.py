@@ -50,7 +50,7 @@ class OpenInference:
         by_tensors = ByTensors(edge.live, edge.serving, edge.settings)
         self._infer = Infer(by_key, by_tensors, edge.stats, edge.settings.max_body_bytes)
         self._v1 = V1Predict(by_tensors, edge.serving, edge.stats, edge.settings)
-        self._repository = Repository(edge.serving, edge.writes, edge.node)
+        self._repository = Repository(edge.serving, edge.links.writes, edge.node)
 
     def routes(self) -> list[Route]:
         """Where it is."""
