@@ -118,7 +118,11 @@ class Ladder:
 
     def from_replica(self, ask: Ask, value: bytes | None) -> Answer | None:
         """Steps 2 and 3, with what was read."""
-        before = self._undeleted(ask.name)
+        before = self.memory.get(ask.name)
+        if before is not None and before.is_deleted(self._freshness):
+            # An answer made from a row that is gone is not even kept.
+            self.memory.remove(ask.name)
+            before = None
         why = ask.why(before)
         candidates = [] if before is None else [before]
         if value is not None and (held := self._held(ask, value)) is not None:
@@ -130,14 +134,6 @@ class Ladder:
             candidates.append(held)
             self._keep_for_later(ask, before, held)
         return self._revalidating(ask, candidates, why)
-
-    def _undeleted(self, name: str) -> Held | None:
-        """What memory has; an answer made from a row that is gone is not even kept."""
-        held = self.memory.get(name)
-        if held is not None and held.is_deleted(self._freshness):
-            self.memory.remove(name)
-            return None
-        return held
 
     def _keep_for_later(self, ask: Ask, before: Held | None, held: Held) -> None:
         """A stale entry is worth memory only where the policy may serve it."""
@@ -224,7 +220,8 @@ class Ladder:
 
     def _held(self, ask: Ask, value: bytes) -> Held | None:
         try:
-            return self.editions.of(ask.predictor.servable).read(ask.key, value)
+            edition = self.editions.of(ask.predictor.servable)
+            return edition.read(ask.facts or edition.facts(ask.key), value)
         except EntryCorrupt as error:
             self._stats.corrupt_entries += 1
             self._set_aside(ask.name, value, str(error))
@@ -239,7 +236,7 @@ class Ladder:
         for key, body in zip(batch.keys, batch.bodies, strict=True):
             name = prefix + key.text
             if isinstance(body, bytes):
-                held = edition.hold(key, head, body)
+                held = edition.hold(edition.facts(key), head, body)
                 self.memory.put(name, held)
                 outcomes.append(held)
             else:

@@ -9,6 +9,7 @@ import struct
 
 from edge.for_caches import ForCaches
 from edge.held import COMPUTED_BYTES, Held
+from edge.key_facts import KeyFacts
 from edge.unchanged import unchanged
 from precompute.entry import Entry, header, header_bytes, identity_prefix, split
 from precompute.errors import EntryCorrupt
@@ -56,16 +57,25 @@ class Edition:
         self._slots = struct.Struct(f"<{watched}I")
         self.for_caches = ForCaches(model)
 
-    def read(self, key: Key, value: bytes) -> Held:
+    def facts(self, key: Key) -> KeyFacts:
+        """What all entries of a key have in common."""
+        parts = key.parts
+        slots = [slot(entity_of(parts)) for slot, entity_of in self._entity_slots]
+        # One order may be about the whole model, another about this key: two slots, one log.
+        slots += self._model_slot, self._order_slot(ordered_key(self._model_name, key.text))
+        begins = self._prefix + key.text.encode() + b'",'
+        return KeyFacts(self, begins, self._slots.pack(*slots), lifetime_ms(self.policy, key.text))
+
+    def read(self, facts: KeyFacts, value: bytes) -> Held:
         """A stored entry of a key.
 
         Raises:
             EntryCorrupt: it does not parse, is another key's, or was made under another declaration.
         """
-        head, body = split(value, self._prefix + key.text.encode() + b'",')
-        return self.hold(key, head, body)
+        head, body = split(value, facts.begins)
+        return self.hold(facts, head, body)
 
-    def hold(self, key: Key, head: bytes, body: bytes) -> Held:
+    def hold(self, facts: KeyFacts, head: bytes, body: bytes) -> Held:
         """An entry that has just been made or read; `head` is what stands before its body in the store.
 
         Raises:
@@ -74,17 +84,12 @@ class Edition:
         if len(head) != self._head_bytes:
             raise EntryCorrupt(f"entry has {head[1]} update ids, the model has {len(self._entity_slots) + 1} logs")
         computed = head[_COMPUTED : _COMPUTED + COMPUTED_BYTES]
-        until_ms = int.from_bytes(computed, "little") + lifetime_ms(self.policy, key.text)
-        parts = key.parts
-        slots = [slot(entity_of(parts)) for slot, entity_of in self._entity_slots]
-        slots += self._model_slot, self._order_slot(ordered_key(self._model_name, key.text))
-        # One order may be about the whole model, another about this key: two slots, one log.
-        marks = b"".join((head[_HISTORY:_COMPUTED], computed, self._slots.pack(*slots), head[_IDS:], head[-8:]))
-        return Held(self, body, marks, until_ms)
+        marks = b"".join((head[_HISTORY:_COMPUTED], computed, facts.slots, head[_IDS:], head[-8:]))
+        return Held(self, body, marks, int.from_bytes(computed, "little") + facts.lifetime_ms)
 
     def entry(self, key: Key, entry: Entry) -> Held:
         """An entry that is parsed already."""
-        return self.hold(key, header(AsOf(entry.epoch, entry.as_of), entry.computed_ms), entry.body)
+        return self.hold(self.facts(key), header(AsOf(entry.epoch, entry.as_of), entry.computed_ms), entry.body)
 
     def key(self, body: bytes) -> str:
         """Whose entry it is, as it stands in the body."""

@@ -15,6 +15,8 @@ from collections.abc import Coroutine, Sequence
 from functools import partial
 from typing import NamedTuple
 
+import msgspec
+
 from edge.answer import Ladder
 from edge.api import request_id
 from edge.api.headers import answer_headers
@@ -29,13 +31,13 @@ from edge.serving import Serving
 from edge.short_cut import ShortCycle
 from edge.stats import Stats, Tier
 from precompute.errors import NearcastError
-from precompute.models import Key
 from precompute.predictor import Predictor
 
 log = logging.getLogger(__name__)
 
 #: Tiers whose answers have the body and the headers of the entry that they hold.
-_FRESH = (Tier.MEMORY, Tier.REPLICA, Tier.LIVE)
+_FRESH = (Tier.REPLICA, Tier.MEMORY, Tier.LIVE)
+_REPLICA = Tier.REPLICA
 
 
 #: A reply brings those that wait for the next read together, and comes before any that is asked for later: reading
@@ -44,7 +46,7 @@ PATIENCE_S = 0.001
 MAX_READING = 8
 
 
-class _Fetched(NamedTuple):
+class _Fetched(msgspec.Struct, frozen=True, eq=False):
     """A request on its way."""
 
     cycle: ShortCycle
@@ -82,10 +84,9 @@ class Fetch:
     def begin(self, cycle: ShortCycle, meaning: Meaning | None) -> bool:
         """Sees to it that a request is answered, of which may be known what it means; False if it is not that plain."""
         meaning = meaning or self._hits.missed(cycle.target)
-        asked = self._asked(meaning) if meaning is not None else None
-        if meaning is None or asked is None:
+        predictor = self._asked(meaning) if meaning is not None else None
+        if meaning is None or meaning.parsed is None or predictor is None:
             return False
-        predictor, key = asked
         try:
             self._ladder.absent.refuse(meaning.name, predictor.servable.model.policy)
         except NearcastError as error:
@@ -96,11 +97,12 @@ class Fetch:
             not self._reading or (self._reading < MAX_READING and time.perf_counter() - self._began_s > PATIENCE_S)
         ):
             self._launch(turn)
-        ask = Ask(predictor, key, turn.deadline, name=meaning.name)
+        ask = Ask(predictor, meaning.parsed, turn.deadline, name=meaning.name, facts=meaning.facts)
         turn.requests.append(_Fetched(cycle, meaning, ask, turn.began_s))
         return True
 
-    def _asked(self, meaning: Meaning) -> tuple[Predictor, Key] | None:
+    def _asked(self, meaning: Meaning) -> Predictor | None:
+        """What would compute it, once it is known what is asked; None if that takes a thorough look."""
         if meaning.served.generation != self._serving.generation:
             # What a packet meant before it does no more: not all requests of the model have the same answer now.
             return None
@@ -114,7 +116,10 @@ class Fetch:
                 meaning.parsed = key
         except NearcastError:
             return None
-        return predictor, meaning.parsed
+        edition = self._ladder.editions.of(predictor.servable)
+        if meaning.facts is None or meaning.facts.edition is not edition:
+            meaning.facts = edition.facts(meaning.parsed)
+        return predictor
 
     def _begin_turn(self) -> _Turn:
         turn = self._turn = _Turn(time.perf_counter(), asyncio.get_running_loop().time() + self._budget_s, [])
@@ -198,7 +203,10 @@ class Fetch:
         await send_response(one.cycle.send, 200, headers, answer.body)
 
     def _fresh(self, one: _Fetched, answer: Answer, held: Held) -> bytes:
-        return self._hits.response(answer, held, self._counted(one, answer))
+        took_s, facts = self._counted(one, answer), one.ask.facts
+        if answer.tier is _REPLICA and facts is not None:
+            return self._hits.fetched(answer, held, facts, took_s)
+        return self._hits.response(answer, held, took_s)
 
     def _counted(self, one: _Fetched, answer: Answer) -> float:
         served = one.meaning.served

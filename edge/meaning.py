@@ -8,6 +8,7 @@ import msgspec
 
 from edge.api.headers import constant_headers
 from edge.held import Held
+from edge.key_facts import KeyFacts
 from precompute.hot_counter import HotCounter
 from precompute.models import Key
 
@@ -45,6 +46,7 @@ class Meaning(msgspec.Struct, eq=False, gc=False):
         constant: headers of that answer that stay the same while others may keep it for their full time.
         text: the answer, all but its beginning; its numbers count seconds, and are right until `until_ms`.
         parsed: for those who have to compute it.
+        facts: about the key, for those who ask the replica; of the version that `parsed` was served by last.
     """
 
     served: Served
@@ -57,6 +59,7 @@ class Meaning(msgspec.Struct, eq=False, gc=False):
     text: bytes = b""
     until_ms: int = 0
     parsed: Key | None = None
+    facts: KeyFacts | None = None
 
     def count(self) -> None:
         """It is asked for."""

@@ -122,6 +122,6 @@ def _name(servable: Servable, key: Key) -> str:
 
 def _held(edition: Edition, key: Key, value: bytes) -> Held | None:
     try:
-        return edition.read(key, value)
+        return edition.read(edition.facts(key), value)
     except EntryCorrupt:
         return None

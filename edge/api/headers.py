@@ -16,9 +16,7 @@ from edge.routing import Choice
 from edge.stats import Tier
 
 _CONTENT_TYPE: Header = (b"content-type", JSON)
-#: `constant_headers`, written out because each answer from the replica has them anew.
 _CONSTANT = b"content-type: application/json\r\ncache-control: %b\r\netag: %b\r\n%bcontent-length: %d\r\n\r\n"
-_REPLICA = Tier.REPLICA
 
 
 def answer_headers(answer: Answer, took_s: float) -> list[Header]:
@@ -43,12 +41,11 @@ def cache_status(answer: Answer) -> bytes:
     """The tiers' part in this answer."""
     ttl = b"; ttl=%d" % (answer.fresh_for_ms // 1000)
     memory = b"nearcast-memory; fwd=%s" % answer.memory.encode()
-    tier = answer.tier
-    if tier is _REPLICA:
-        return b"nearcast-replica; hit" + ttl + b", " + memory + b"; stored"
-    match tier:
+    match answer.tier:
         case Tier.MEMORY:
             return b"nearcast-memory; hit" + ttl
+        case Tier.REPLICA:
+            return b"nearcast-replica; hit" + ttl + b", " + memory + b"; stored"
         case Tier.LIVE:
             return b"nearcast-replica; fwd=miss; stored, " + memory + b"; stored"
         case Tier.STALE:

@@ -134,6 +134,7 @@ class Why:
         if value is None:
             return None
         try:
-            return self._ladder.editions.of(predictor.servable).read(key, value)
+            edition = self._ladder.editions.of(predictor.servable)
+            return edition.read(edition.facts(key), value)
         except EntryCorrupt as error:
             return error

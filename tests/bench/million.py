@@ -99,7 +99,10 @@ class _Filling:
     def _put(self, number: int) -> None:
         name = _name(number)
         body = identity("score", 1, "default", name) + self._tail
-        self.memory.put(entry_key("score", 1, name), self._edition.hold(self._model.parse_key(name), self._head, body))
+        self.memory.put(
+            entry_key("score", 1, name),
+            self._edition.hold(self._edition.facts(self._model.parse_key(name)), self._head, body),
+        )
 
     def _step(self, work: Callable[[], object]) -> None:
         # Others use the machine: what counts is how long we were busy, not how long it was until we went on.

@@ -116,7 +116,8 @@ class Scene:
         key = servable.model.parse_key("a:p")
         self.store(variant)
         name = entry_key("score", servable.version, "a:p")
-        held = self.rig.ladder.editions.of(servable).read(key, self.rig.replica.values.pop(name))
+        edition = self.rig.ladder.editions.of(servable)
+        held = edition.read(edition.facts(key), self.rig.replica.values.pop(name))
         self.rig.memory.put(name, held)
 
     async def ask(self, budget_ms: float = 1000.0, named: str | None = None, key: str = "a:p") -> Routed:

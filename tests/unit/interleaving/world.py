@@ -300,7 +300,8 @@ class World:
             self._hold(edge, key, value)
 
     def _hold(self, edge: Edge, key: str, value: bytes) -> None:
-        held = edge.editions.of(SERVABLE).read(MODEL.parse_key(key), value)
+        edition = edge.editions.of(SERVABLE)
+        held = edition.read(edition.facts(MODEL.parse_key(key)), value)
         number = int(held.body.split(b'"outputs":', 1)[1].split(b",", 1)[0])
         if len(edge.held) == HELD:
             del edge.held[self.random.choice(list(edge.held))]
