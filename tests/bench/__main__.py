@@ -113,7 +113,7 @@ def _groups(contest: Contest) -> list[tuple[str, list[tuple[str, float]]]]:
         "A hit in Redis": [name for name, _ in TARGETS["nearcast, replica"]] + ["nearcast, replica"],
         "Computed on demand": ["nearcast, live", "tutorial, miss"],
     }
-    return [(work, [(n, it.per_s) for n in names if (it := contest.found.get(n))]) for work, names in works.items()]
+    return [(work, [(n, it.per_s) for n in names if (it := contest.found(n))]) for work, names in works.items()]
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The contest: everybody's capacity at the same work, one after the other, each alone on the server's core."""
+"""The contest: everybody's capacity at the same work, by turns, each alone on the server's core."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy as np
 from tests.bench import anchors, peers
 from tests.bench.cores import Missing, Running
 from tests.bench.world import NO_MEMORY, WIDTH, EdgeUnderTest, World, targets
-from tests.bench.wrk import Capacity, capacity
+from tests.bench.wrk import Capacity, capacity, median
 from tests.onnx_models import mlp
 
 CONNECTIONS = 32
@@ -22,14 +22,24 @@ _HOUR_MS = "3600000"
 _SOON_MS = "5"
 
 
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """Somebody who takes part, and what is asked of him."""
+
+    name: str
+    start: Callable[[], AbstractContextManager[Running]]
+    paths: list[str]
+    numbered: bool = False
+
+
 @dataclass(slots=True)
 class Contest:
-    """Capacities by name, and why some are missing."""
+    """Capacities by name and round, and why some are missing."""
 
     world: World
     seconds: float
     runs: int
-    found: dict[str, Capacity] = field(default_factory=dict)
+    rounds: dict[str, list[Capacity]] = field(default_factory=dict)
     missing: dict[str, str] = field(default_factory=dict)
     _names: list[str] = field(init=False)
     _bodies: dict[str, str] = field(init=False)
@@ -41,63 +51,71 @@ class Contest:
         self._bodies = self.world.bodies()
 
     def run(self) -> None:
-        """Everybody. Neighbours in the table are measured right after one another."""
-        directory, redis = self.world.directory, self.world.pair.replica.port
+        """Everybody once in each round, so that what others do on the machine meets all alike.
+
+        Neighbours in the table are measured right after one another. Processes of their own in each round: of two that
+        are alike one may be faster by some percent, as its memory happens to lie.
+        """
         # Varnish and nginx's worker give up root before they read.
-        directory.chmod(0o755)
+        self.world.directory.chmod(0o755)
         self._fill()
-        plain = [f"/{name}" for name in self._names]
+        entries = self._entries()
+        for number in range(1, self.runs + 1):
+            for entry in entries:
+                self._measure(entry)
+            print(f"round {number} of {self.runs}", flush=True)
+        for name, found in self.rounds.items():
+            print(_line(name, median(found)), flush=True)
+
+    def _entries(self) -> list[_Entry]:
+        directory, redis = self.world.directory, self.world.pair.replica.port
+        plain, ours = [f"/{name}" for name in self._names], targets(self._names)
         body = self._bodies[self._names[0]]
-        self._measure("nginx return 200", lambda: anchors.nginx_return(directory, body), plain)
-        self._measure("nearcast, memory", self._edge(), targets(self._names))
-        self._measure("nearcast, memory, numbered", self._edge(), targets(self._names), numbered=True)
-        self._measure(
-            "nginx + Lua, shared dict", lambda: anchors.nginx_shared_dictionary(directory, self._bodies), plain
-        )
-        self._measure("Varnish, hit", lambda: anchors.varnish(directory, self._bodies), plain)
-        self._measure("nearcast, replica", self._edge(memory_max_bytes=NO_MEMORY), targets(self._names))
-        webdis_targets = [f"/GET/body:{name}" for name in self._names]
-        self._measure("webdis", lambda: anchors.webdis(directory, redis), webdis_targets)
-        self._measure("nginx + Lua to Redis", lambda: anchors.nginx_redis(directory, redis), plain)
-        self._measure("nearcast, live", self._edge(), targets(self._names, "fleeting"))
-        self._measure("tutorial, miss", self._tutorial(_SOON_MS), plain)
-        self._measure("tutorial, hit", self._tutorial(_HOUR_MS), plain)
-        self._measure("Starlette route", self._starlette(access_log=True), plain)
-        self._measure("Starlette route, no log", self._starlette(access_log=False), plain)
-        self._measure("nearcast, memory, lane off", self._edge(lane=False), targets(self._names))
+        return [
+            _Entry("nginx return 200", lambda: anchors.nginx_return(directory, body), plain),
+            _Entry("nearcast, memory", self._edge(), ours),
+            _Entry("nearcast, memory, numbered", self._edge(), ours, numbered=True),
+            _Entry("nginx + Lua, shared dict", lambda: anchors.nginx_shared_dictionary(directory, self._bodies), plain),
+            _Entry("Varnish, hit", lambda: anchors.varnish(directory, self._bodies), plain),
+            _Entry("nearcast, replica", self._edge(memory_max_bytes=NO_MEMORY), ours),
+            _Entry("webdis", lambda: anchors.webdis(directory, redis), [f"/GET/body:{name}" for name in self._names]),
+            _Entry("nginx + Lua to Redis", lambda: anchors.nginx_redis(directory, redis), plain),
+            _Entry("nearcast, live", self._edge(), targets(self._names, "fleeting")),
+            _Entry("tutorial, miss", self._tutorial(_SOON_MS), plain),
+            _Entry("tutorial, hit", self._tutorial(_HOUR_MS), plain),
+            _Entry("Starlette route", self._starlette(access_log=True), plain),
+            _Entry("Starlette route, no log", self._starlette(access_log=False), plain),
+            _Entry("nearcast, memory, lane off", self._edge(lane=False), ours),
+        ]
+
+    def found(self, name: str) -> Capacity | None:
+        """The median of the rounds; None if it was not measured."""
+        return median(self.rounds[name]) if name in self.rounds else None
 
     def per_s(self, name: str) -> float | None:
         """Requests per second; None if it was not measured."""
-        return self.found[name].per_s if name in self.found else None
+        found = self.found(name)
+        return found.per_s if found else None
 
-    def _measure(
-        self,
-        name: str,
-        start: Callable[[], AbstractContextManager[Running]],
-        paths: list[str],
-        *,
-        numbered: bool = False,
-    ) -> None:
+    def _measure(self, entry: _Entry) -> None:
+        if entry.name in self.missing:
+            return
         try:
-            with start() as server:
-                self.found[name] = capacity(
+            with entry.start() as server:
+                found = capacity(
                     self.world.directory,
                     server,
-                    paths,
+                    entry.paths,
                     connections=CONNECTIONS,
                     seconds=self.seconds,
-                    runs=self.runs,
-                    numbered=numbered,
+                    runs=1,
+                    numbered=entry.numbered,
                 )
         except Missing as reason:
-            self.missing[name] = str(reason)
-            print(f"skipped  {name}: {reason}", flush=True)
-            return
-        it = self.found[name]
-        print(
-            f"{name:<30}{it.per_s:>10,.0f} /s   p99 {it.p99_ms:7.2f} ms   {it.cpu_us:6.1f} µs of processor each",
-            flush=True,
-        )
+            self.missing[entry.name] = str(reason)
+            print(f"skipped  {entry.name}: {reason}", flush=True)
+        else:
+            self.rounds.setdefault(entry.name, []).append(found)
 
     def _edge(self, **settings: object) -> Callable[[], AbstractContextManager[Running]]:
         return lambda: _Running(self.world.edge(**settings))
@@ -136,6 +154,10 @@ class Contest:
                 ]
             )
         self.world.replicate()
+
+
+def _line(name: str, it: Capacity) -> str:
+    return f"{name:<30}{it.per_s:>10,.0f} /s   p99 {it.p99_ms:7.2f} ms   {it.cpu_us:6.1f} µs of processor each"
 
 
 class _Running(AbstractContextManager[Running]):

@@ -67,7 +67,11 @@ def capacity(
     argv = command(directory, server, targets, connections=connections, numbered=numbered)
     # Once without counting: everything is warm then.
     _run([*argv, "-d1s"], server)
-    found = [_run([*argv, f"-d{seconds:g}s"], server) for _ in range(runs)]
+    return median([_run([*argv, f"-d{seconds:g}s"], server) for _ in range(runs)])
+
+
+def median(found: Sequence[Capacity]) -> Capacity:
+    """Of each figure by itself."""
     return Capacity(*(statistics.median(column) for column in zip(*map(astuple, found), strict=True)))
 
 
