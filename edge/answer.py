@@ -22,6 +22,7 @@ from edge.deadlines import Deadlines
 from edge.edition import Editions
 from edge.held import Held
 from edge.judge import Judge
+from edge.key_facts import KeyFacts
 from edge.live import Live
 from edge.memory import Memory
 from edge.replica import Replica
@@ -116,8 +117,8 @@ class Ladder:
             self._stats.replica_failures += len(names)
             return [None] * len(names)
 
-    def from_replica(self, ask: Ask, value: bytes | None) -> Answer | None:
-        """Steps 2 and 3, with what was read."""
+    def from_replica(self, ask: Ask, value: bytes | None, facts: KeyFacts | None = None) -> Answer | None:
+        """Steps 2 and 3, with what was read; and what is known of the key, if somebody has that at hand."""
         before = self.memory.get(ask.name)
         if before is not None and before.is_deleted(self._freshness):
             # An answer made from a row that is gone is not even kept.
@@ -125,7 +126,7 @@ class Ladder:
             before = None
         why = ask.why(before)
         candidates = [] if before is None else [before]
-        if value is not None and (held := self._held(ask, value)) is not None:
+        if value is not None and (held := self._held(ask, value, facts)) is not None:
             now_ms = self._now_ms()
             if self.judge.is_fresh(held, now_ms) and not ask.revalidate:
                 self.memory.put(ask.name, held)
@@ -218,10 +219,10 @@ class Ladder:
             return DeadlineExceeded("no answer within the budget")
         return error
 
-    def _held(self, ask: Ask, value: bytes) -> Held | None:
+    def _held(self, ask: Ask, value: bytes, facts: KeyFacts | None) -> Held | None:
+        facts = facts or self.editions.of(ask.predictor.servable).facts(ask.key)
         try:
-            edition = self.editions.of(ask.predictor.servable)
-            return edition.read(ask.facts or edition.facts(ask.key), value)
+            return facts.edition.read(facts, value)
         except EntryCorrupt as error:
             self._stats.corrupt_entries += 1
             self._set_aside(ask.name, value, str(error))

@@ -8,7 +8,6 @@ import msgspec
 import orjson
 
 from edge.held import Held
-from edge.key_facts import KeyFacts
 from edge.stats import Tier
 from precompute.entry import identity
 from precompute.keys import entry_key
@@ -41,7 +40,6 @@ class Ask(msgspec.Struct, frozen=True, eq=False):
         deadline: event-loop time by which the answer is wanted.
         revalidate: the caller wants nothing from memory (`Cache-Control: no-cache`).
         name: the entry's key in every tier; made from the others.
-        facts: about the key, if somebody has them at hand.
     """
 
     predictor: Predictor
@@ -49,7 +47,6 @@ class Ask(msgspec.Struct, frozen=True, eq=False):
     deadline: float
     revalidate: bool = False
     name: str = ""
-    facts: KeyFacts | None = None
 
     def __post_init__(self) -> None:
         if not self.name:

@@ -26,6 +26,7 @@ from edge.api.wire import send_response
 from edge.ask import Answer, Ask
 from edge.held import Held
 from edge.hit import HitDoor
+from edge.key_facts import KeyFacts
 from edge.meaning import Meaning
 from edge.serving import Serving
 from edge.short_cut import ShortCycle
@@ -97,7 +98,7 @@ class Fetch:
             not self._reading or (self._reading < MAX_READING and time.perf_counter() - self._began_s > PATIENCE_S)
         ):
             self._launch(turn)
-        ask = Ask(predictor, meaning.parsed, turn.deadline, name=meaning.name, facts=meaning.facts)
+        ask = Ask(predictor, meaning.parsed, turn.deadline, name=meaning.name)
         turn.requests.append(_Fetched(cycle, meaning, ask, turn.began_s))
         return True
 
@@ -116,9 +117,6 @@ class Fetch:
                 meaning.parsed = key
         except NearcastError:
             return None
-        edition = self._ladder.editions.of(predictor.servable)
-        if meaning.facts is None or meaning.facts.edition is not edition:
-            meaning.facts = edition.facts(meaning.parsed)
         return predictor
 
     def _begin_turn(self) -> _Turn:
@@ -151,7 +149,8 @@ class Fetch:
         warm: list[tuple[_Fetched, Answer | Exception]] = []
         for one, value in zip(turn.requests, values, strict=True):
             try:
-                answer = self._ladder.from_replica(one.ask, value)
+                facts = self._facts(one) if value is not None else None
+                answer = self._ladder.from_replica(one.ask, value, facts)
             except Exception as error:
                 warm.append((one, error))
                 continue
@@ -162,6 +161,13 @@ class Fetch:
         for together in cold.values():
             self._start(self._compute(together))
         self._give(warm)
+
+    def _facts(self, one: _Fetched) -> KeyFacts:
+        meaning, edition = one.meaning, self._ladder.editions.of(one.ask.predictor.servable)
+        facts = meaning.facts
+        if facts is None or facts.edition is not edition:
+            facts = meaning.facts = edition.facts(one.ask.key)
+        return facts
 
     def _companions(self, ask: Ask) -> tuple[Predictor, str]:
         """Asks with which of these are computed together: new flights of a model, or those that join the same one."""
@@ -203,8 +209,8 @@ class Fetch:
         await send_response(one.cycle.send, 200, headers, answer.body)
 
     def _fresh(self, one: _Fetched, answer: Answer, held: Held) -> bytes:
-        took_s, facts = self._counted(one, answer), one.ask.facts
-        if answer.tier is _REPLICA and facts is not None:
+        took_s, facts = self._counted(one, answer), one.meaning.facts
+        if answer.tier is _REPLICA and facts is not None and facts.edition is held.edition:
             return self._hits.fetched(answer, held, facts, took_s)
         return self._hits.response(answer, held, took_s)
 

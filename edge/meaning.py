@@ -46,7 +46,7 @@ class Meaning(msgspec.Struct, eq=False, gc=False):
         constant: headers of that answer that stay the same while others may keep it for their full time.
         text: the answer, all but its beginning; its numbers count seconds, and are right until `until_ms`.
         parsed: for those who have to compute it.
-        facts: about the key, for those who ask the replica; of the version that `parsed` was served by last.
+        facts: about the key, for those who ask the replica; of the version that was read last.
     """
 
     served: Served

@@ -440,8 +440,8 @@ async def test_a_failure_ends_its_connection_only(caplog: pytest.LogCaptureFixtu
     door.rig.store(13.0, key="a:p")
     door.rig.store(17.0, key="b:p")
     from_replica = door.rig.ladder.from_replica
-    door.rig.ladder.from_replica = lambda ask, value: (  # type: ignore[method-assign]
-        from_replica(ask, value) if ask.key.text == "b:p" else from_replica(ask, object())  # type: ignore[arg-type]
+    door.rig.ladder.from_replica = lambda ask, value, facts=None: (  # type: ignore[method-assign]
+        from_replica(ask, value if ask.key.text == "b:p" else object(), facts)  # type: ignore[arg-type]
     )
     broken, other = Client(door), Client(door)
 
