@@ -75,6 +75,8 @@ class Meaning(msgspec.Struct, eq=False, gc=False):
         left_ms, age_ms = held.fresh_until_ms - now_ms, max(0, now_ms - held.computed_ms)
         if self.held is not held or left_ms < self.served.max_age_s * 1000 + 1000:
             self.held, self.constant = held, constant_headers(held, left_ms // 1000)
+            # In memory from now on; the replica is not asked for a while.
+            self.facts = None
         self.text = b"cache-status: nearcast-memory; hit; ttl=%d\r\nage: %d\r\n%b%b" % (
             left_ms // 1000,
             age_ms // 1000,
