@@ -20,7 +20,7 @@ class ForCaches:
         self._entities = [dependency.entity_of for dependency in model.dependencies]
         tags = [f"model:{model.name}", *(f"{d.view}:%s" for d in model.dependencies)]
         self._tags = " ".join(tags)
-        #: Written out, because each answer from the replica has them anew.
+        #: Written out, because each answer that is computed, or read for a key not known yet, has them anew.
         self._lines = _lines(self._tags.encode()).decode()
 
     def control(self, fresh_for_s: int) -> bytes:

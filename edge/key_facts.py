@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class KeyFacts(msgspec.Struct, eq=False, gc=False):
-    """About a key of one model version; made by its `Edition`, in 2 µs, a sixth of what a hit of the replica takes.
+    """About a key of one model version; made by its `Edition`.
 
     Attributes:
         begins: what the body of each entry begins with, so that no other key's is taken for it.

@@ -9,6 +9,7 @@ from precompute.store import Store
 from precompute.updates import Command
 
 _BATCH = 500
+#: How far behind it may fall and still catch up.
 _LATE_S = 0.1
 _KEYS = 100_000
 _BODY = b"x" * 200

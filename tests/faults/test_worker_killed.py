@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -140,45 +141,46 @@ def test_the_pool_of_a_killed_worker_ends_with_it(stage: Stage) -> None:
     assert len(children) >= 2
 
 
+def written_after_a_restart(directory: Path, pair: RedisPair) -> int:
+    """What a job writes for 5,000 rows, once the primary is back without what it had."""
+    pair.restart_primary()
+    with closing(Stage(directory, pair.primary_url)) as stage:
+        stage.put_rows(5000)
+        *_, last = stage.jobs.watch(stage.jobs.start("score", AllKeys()).id, poll_s=0.1)
+    return last.written
+
+
 @pytest.mark.parametrize("processes", [1, 2])
 def test_a_worker_that_gave_up_its_task_takes_tasks_again(
     tmp_path: Path, own_redis_pair: RedisPair, processes: int
 ) -> None:
     """It cannot even acknowledge what it had, and notices thereby that it has to connect anew."""
-    before = Stage(tmp_path, own_redis_pair.primary_url)
-    before.put_rows(100_000)
-    with role("worker", before.settings, processes) as worker:
-        job = before.jobs.start("score", AllKeys())
-        wait_until(lambda: before.done(job.id) > 0, 30.0)
+    with (
+        closing(Stage(tmp_path, own_redis_pair.primary_url)) as stage,
+        role("worker", stage.settings, processes) as worker,
+    ):
+        stage.put_rows(100_000)
+        job = stage.jobs.start("score", AllKeys())
+        wait_until(lambda: stage.done(job.id) > 0, 30.0)
         own_redis_pair.primary.stop()
         wait_until(lambda: "undone" in worker.said and "Connection to broker lost" in worker.said, 30.0)
-        own_redis_pair.restart_primary()
-        after = Stage(tmp_path, own_redis_pair.primary_url)
-        after.put_rows(5000)
-
-        *_, last = after.jobs.watch(after.jobs.start("score", AllKeys()).id, poll_s=0.1)
+        written = written_after_a_restart(tmp_path, own_redis_pair)
         said = worker.said
 
-    before.close()
-    after.close()
-    assert last.written == 5000
+    assert written == 5000
     assert "Traceback" not in said
 
 
 def test_a_worker_takes_tasks_again_when_its_redis_is_back(tmp_path: Path, own_redis_pair: RedisPair) -> None:
     """It reconnects to the broker and to the store, and what is queued from then on is done."""
-    before = Stage(tmp_path, own_redis_pair.primary_url)
-    with role("worker", before.settings) as worker:
+    with (
+        closing(Stage(tmp_path, own_redis_pair.primary_url)) as stage,
+        role("worker", stage.settings) as worker,
+    ):
         own_redis_pair.primary.stop()
         wait_until(lambda: "Connection to broker lost" in worker.said, 20.0)
-        own_redis_pair.restart_primary()
-        after = Stage(tmp_path, own_redis_pair.primary_url)
-        after.put_rows(5000)
-
-        *_, last = after.jobs.watch(after.jobs.start("score", AllKeys()).id, poll_s=0.1)
+        written = written_after_a_restart(tmp_path, own_redis_pair)
         said = worker.said
 
-    before.close()
-    after.close()
-    assert last.written == 5000
+    assert written == 5000
     assert "Traceback" not in said

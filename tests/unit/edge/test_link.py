@@ -386,7 +386,7 @@ class _Recorder:
         self._transport, self._writes = transport, writes
 
     def is_closing(self) -> bool:
-        return False
+        return self._transport.is_closing()  # type: ignore[attr-defined, no-any-return]
 
     def write(self, data: bytes) -> None:
         self._writes.append(data)
