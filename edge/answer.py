@@ -23,6 +23,7 @@ from edge.edition import Editions
 from edge.held import Held
 from edge.judge import Judge
 from edge.key_facts import KeyFacts
+from edge.landing import Landing
 from edge.live import Live
 from edge.memory import Memory
 from edge.replica import Replica
@@ -31,11 +32,9 @@ from edge.write_back import WriteBack
 from precompute.entry import mark_stale
 from precompute.errors import DeadlineExceeded, EntryCorrupt, PermanentError, TransientError
 from precompute.freshness import Freshness, Verdict
-from precompute.keys import entry_prefix
-from precompute.predictor import Batch, Predictor
 
 #: Looking a member up takes 0.05 µs.
-_REPLICA = Tier.REPLICA
+_REPLICA, _LIVE = Tier.REPLICA, Tier.LIVE
 
 
 class Ladder:
@@ -63,11 +62,11 @@ class Ladder:
         self.memory = memory
         self.editions = Editions(freshness)
         self.absent = AbsentKeys(memory.max_bytes // SHARE, freshness, lag_s, now_ms)
-        self.live = Live(replica, self._landed, now_ms, max_waiting=max_waiting)
+        landing = Landing(memory, self.editions, self.absent, write_back)
+        self.live = Live(replica, landing.take, now_ms, max_waiting=max_waiting)
         self._replica = replica
         self._freshness = freshness
         self.judge = Judge(freshness, lag_s, stats, now_ms)
-        self._write_back = write_back
         self._stats = stats
         self._set_aside = set_aside
         self._now_ms = now_ms
@@ -158,17 +157,32 @@ class Ladder:
 
     async def from_live(self, asks: Sequence[Ask]) -> list[Answer | Exception]:
         """Steps 4 and 5 for asks of one model that have the same time left; where `answer` raises, the error."""
-        outcomes = [self._again(ask) for ask in asks]
-        flying = [(i, asks[i], asks[i].why(self.memory.peek(asks[i].name))) for i, o in enumerate(outcomes) if not o]
-        landed = await self._flown([ask for _, ask, _ in flying]) if flying else []
-        for (i, ask, why), held in zip(flying, landed, strict=True):
-            outcomes[i] = self._brought(ask, why, held)
+        outcomes: list[Answer | Exception | None] = []
+        flying: list[tuple[int, Ask, str]] = []
+        now_ms = self._now_ms()
+        for position, ask in enumerate(asks):
+            before = self.memory.peek(ask.name)
+            outcomes.append(found := self._again(ask, before, now_ms))
+            if found is None:
+                flying.append((position, ask, ask.why(before)))
+        if not flying:
+            return outcomes  # type: ignore[return-value]
+        landed = await self._flown([ask for _, ask, _ in flying])
+        now_ms, is_near = self._now_ms(), self.judge.is_near_enough(asks[0].predictor.servable.model.policy)
+        for (position, ask, why), outcome in zip(flying, landed, strict=True):
+            if is_near and isinstance(outcome, Held):
+                age_ms = max(0, now_ms - outcome.computed_ms)
+                outcomes[position] = Answer(outcome.body, _LIVE, why, outcome, age_ms, outcome.fresh_until_ms - now_ms)
+            else:
+                outcomes[position] = self._instead(ask, why, outcome)
         return outcomes  # type: ignore[return-value]
 
-    def _again(self, ask: Ask) -> Answer | Exception | None:
+    def _again(self, ask: Ask, before: Held | None, now_ms: int) -> Answer | Exception | None:
         """Step 1 once more: a flight may have landed while the replica was read, and is no longer there to join."""
-        if (found := self.from_memory(ask)) is not None:
-            return found
+        if before is not None:
+            # What memory has a prediction of is not known to be absent.
+            is_answer = not ask.revalidate and self.judge.is_fresh(before, now_ms)
+            return self._answer(before, Tier.MEMORY, "") if is_answer else None
         try:
             self.refuse(ask)
         except PermanentError as error:
@@ -195,18 +209,16 @@ class Ladder:
         except TimeoutError as error:
             return [error] * len(asks)
 
-    def _brought(self, ask: Ask, why: str, held: Held | Exception) -> Answer | Exception:
-        """What a flight's result is answered with."""
-        if isinstance(held, Held):
-            return self._answer(held, Tier.LIVE if self.judge.is_near_enough(held) else Tier.STALE, why)
-        if isinstance(held, TimeoutError) and (found := self.from_memory(ask)) is not None:
+    def _instead(self, ask: Ask, why: str, outcome: Held | Exception) -> Answer | Exception:
+        """What is answered where a flight brought nothing that can be presented as fresh."""
+        if isinstance(outcome, Held):
+            return self._answer(outcome, Tier.STALE, why)
+        if isinstance(outcome, TimeoutError) and (found := self.from_memory(ask)) is not None:
             # Its own flight has landed; others that it was asked for together with have not.
             return found
-        if isinstance(held, TransientError | TimeoutError):
-            return self._instead(ask, why, held)
-        return held
+        return self._last(ask, why, outcome) if isinstance(outcome, TransientError | TimeoutError) else outcome
 
-    def _instead(self, ask: Ask, why: str, error: Exception) -> Answer | Exception:
+    def _last(self, ask: Ask, why: str, error: Exception) -> Answer | Exception:
         """Step 5."""
         policy = ask.predictor.servable.model.policy
         before = self.memory.get(ask.name)
@@ -227,25 +239,6 @@ class Ladder:
             self._stats.corrupt_entries += 1
             self._set_aside(ask.name, value, str(error))
             return None
-
-    def _landed(self, predictor: Predictor, batch: Batch) -> list[Held | PermanentError]:
-        """A live batch is done: keep it and offer it to everybody; what cannot be computed any more is forgotten."""
-        servable = predictor.servable
-        edition, head = self.editions.of(servable), batch.header
-        prefix = entry_prefix(servable.model.name, servable.version)
-        outcomes: list[Held | PermanentError] = []
-        for key, body in zip(batch.keys, batch.bodies, strict=True):
-            name = prefix + key.text
-            if isinstance(body, bytes):
-                held = edition.hold(edition.facts(key), head, body)
-                self.memory.put(name, held)
-                outcomes.append(held)
-            else:
-                self.memory.remove(name)
-                outcomes.append(body)
-            self.absent.learn(name, servable.model, key, body, batch.as_of)
-        self._write_back.offer(servable, batch)
-        return outcomes
 
     def _answer(self, held: Held, tier: Tier, why: str) -> Answer:
         now_ms = self._now_ms()

@@ -22,6 +22,8 @@ from precompute.updates import AsOf
 
 #: Where the history and the time of the computation begin in a stored header, and where the update ids do.
 _HISTORY, _COMPUTED, _IDS = 2, 6, 14
+#: Where the time of the computation begins in `Held.marks`; slots follow it.
+_MARKED = 4
 #: Versions that may be served at a time on one node are far fewer.
 _REMEMBERED = 1024
 
@@ -55,16 +57,30 @@ class Edition:
         self._model_name, self._order_slot = model.name, self.orders.slot
         self._model_slot = self.orders.slot(model.name)
         self._slots = struct.Struct(f"<{watched}I")
+        self._slots_at = _MARKED + COMPUTED_BYTES
+        self._slots_end = self._slots_at + self._slots.size
         self.for_caches = ForCaches(model)
 
-    def facts(self, key: Key) -> KeyFacts:
-        """What all entries of a key have in common."""
+    def of_key(self, key: Key) -> tuple[bytes, int]:
+        """Slots and lifetime of all entries of a key, as `KeyFacts` has them."""
         parts = key.parts
         slots = [slot(entity_of(parts)) for slot, entity_of in self._entity_slots]
         # One order may be about the whole model, another about this key: two slots, one log.
         slots += self._model_slot, self._order_slot(ordered_key(self._model_name, key.text))
-        begins = self._prefix + key.text.encode() + b'",'
-        return KeyFacts(self, begins, self._slots.pack(*slots), lifetime_ms(self.policy, key.text))
+        return self._slots.pack(*slots), lifetime_ms(self.policy, key.text)
+
+    def as_before(self, before: Held, key: Key) -> tuple[bytes, int]:
+        """The same, from an entry of that key that is at hand, if it is one of ours; a tenth of the work."""
+        if before.edition is not self:
+            return self.of_key(key)
+        marks = before.marks
+        computed_ms = int.from_bytes(marks[_MARKED : _MARKED + COMPUTED_BYTES], "little")
+        return marks[self._slots_at : self._slots_end], before.fresh_until_ms - computed_ms
+
+    def facts(self, key: Key) -> KeyFacts:
+        """What all entries of a key have in common."""
+        slots, lifetime_ms = self.of_key(key)
+        return KeyFacts(self, self._prefix + key.text.encode() + b'",', slots, lifetime_ms)
 
     def read(self, facts: KeyFacts, value: bytes) -> Held:
         """A stored entry of a key.
@@ -73,10 +89,13 @@ class Edition:
             EntryCorrupt: it does not parse, is another key's, or was made under another declaration.
         """
         head, body = split(value, facts.begins)
-        return self.hold(facts, head, body)
+        return self.hold(facts.slots, facts.lifetime_ms, head, body)
 
-    def hold(self, facts: KeyFacts, head: bytes, body: bytes) -> Held:
-        """An entry that has just been made or read; `head` is what stands before its body in the store.
+    def hold(self, slots: bytes, lifetime_ms: int, head: bytes, body: bytes) -> Held:
+        """An entry that has just been made or read, of a key with these slots and this lifetime.
+
+        Args:
+            head: what stands before its body in the store.
 
         Raises:
             EntryCorrupt: made under another declaration, with other dependencies.
@@ -84,12 +103,13 @@ class Edition:
         if len(head) != self._head_bytes:
             raise EntryCorrupt(f"entry has {head[1]} update ids, the model has {len(self._entity_slots) + 1} logs")
         computed = head[_COMPUTED : _COMPUTED + COMPUTED_BYTES]
-        marks = b"".join((head[_HISTORY:_COMPUTED], computed, facts.slots, head[_IDS:], head[-8:]))
-        return Held(self, body, marks, int.from_bytes(computed, "little") + facts.lifetime_ms)
+        marks = b"".join((head[_HISTORY:_COMPUTED], computed, slots, head[_IDS:], head[-8:]))
+        return Held(self, body, marks, int.from_bytes(computed, "little") + lifetime_ms)
 
     def entry(self, key: Key, entry: Entry) -> Held:
         """An entry that is parsed already."""
-        return self.hold(self.facts(key), header(AsOf(entry.epoch, entry.as_of), entry.computed_ms), entry.body)
+        head = header(AsOf(entry.epoch, entry.as_of), entry.computed_ms)
+        return self.hold(*self.of_key(key), head, entry.body)
 
     def key(self, body: bytes) -> str:
         """Whose entry it is, as it stands in the body."""

@@ -13,9 +13,6 @@ import logging
 import time
 from collections.abc import Coroutine, Sequence
 from functools import partial
-from typing import NamedTuple
-
-import msgspec
 
 from edge.answer import Ladder
 from edge.api import request_id
@@ -31,6 +28,7 @@ from edge.meaning import Meaning
 from edge.serving import Serving
 from edge.short_cut import ShortCycle
 from edge.stats import Stats, Tier
+from edge.turn import PATIENCE_S, Fetched, Turn
 from precompute.errors import NearcastError
 from precompute.predictor import Predictor
 
@@ -38,30 +36,8 @@ log = logging.getLogger(__name__)
 
 #: Tiers whose answers have the body and the headers of the entry that they hold.
 _FRESH = (Tier.REPLICA, Tier.MEMORY, Tier.LIVE)
-_REPLICA = Tier.REPLICA
 
-
-#: A reply brings those that wait for the next read together, and comes before any that is asked for later: reading
-#: once more meanwhile would be work without a gain. Unless it takes so long that the server is not near.
-PATIENCE_S = 0.001
 MAX_READING = 8
-
-
-class _Fetched(msgspec.Struct, frozen=True, eq=False):
-    """A request on its way."""
-
-    cycle: ShortCycle
-    meaning: Meaning
-    ask: Ask
-    began_s: float
-
-
-class _Turn(NamedTuple):
-    """Those that came at about the same time, and have the same time left."""
-
-    began_s: float
-    deadline: float
-    requests: list[_Fetched]
 
 
 class Fetch:
@@ -77,7 +53,7 @@ class Fetch:
         self._predict = predict
         self._budget_s = budget_ms / 1000
         #: What has not been read for yet; whether that is about to begin; and how many reads are under way.
-        self._turn: _Turn | None = None
+        self._turn: Turn | None = None
         self._launching = False
         self._reading, self._began_s = 0, 0.0
         self._tasks: set[asyncio.Task[None]] = set()
@@ -99,7 +75,7 @@ class Fetch:
         ):
             self._launch(turn)
         ask = Ask(predictor, meaning.parsed, turn.deadline, name=meaning.name)
-        turn.requests.append(_Fetched(cycle, meaning, ask, turn.began_s))
+        turn.requests.append(Fetched(cycle, meaning, ask, turn.began_s))
         return True
 
     def _asked(self, meaning: Meaning) -> Predictor | None:
@@ -119,12 +95,12 @@ class Fetch:
             return None
         return predictor
 
-    def _begin_turn(self) -> _Turn:
-        turn = self._turn = _Turn(time.perf_counter(), asyncio.get_running_loop().time() + self._budget_s, [])
+    def _begin_turn(self) -> Turn:
+        turn = self._turn = Turn(time.perf_counter(), asyncio.get_running_loop().time() + self._budget_s, [])
         return turn
 
-    def _launch(self, turn: _Turn) -> None:
-        """Reads for a turn, and what joins it until the loop comes to that."""
+    def _launch(self, turn: Turn) -> None:
+        """Reads for a turn, and what joins it until that begins."""
         self._launching = True
         self._start(self._read(turn))
 
@@ -137,7 +113,8 @@ class Fetch:
         if self._turn is not None and not self._launching:
             self._launch(self._turn)
 
-    async def _read(self, turn: _Turn) -> None:
+    async def _read(self, turn: Turn) -> None:
+        await turn.complete()
         self._turn, self._launching = None, False
         self._reading, self._began_s = self._reading + 1, time.perf_counter()
         try:
@@ -145,8 +122,8 @@ class Fetch:
         finally:
             self._reading -= 1
         self._launch_waiting()
-        cold: dict[tuple[Predictor, str], list[_Fetched]] = {}
-        warm: list[tuple[_Fetched, Answer | Exception]] = []
+        cold: dict[tuple[Predictor, str], list[Fetched]] = {}
+        warm: list[tuple[Fetched, Answer | Exception]] = []
         for one, value in zip(turn.requests, values, strict=True):
             try:
                 facts = self._facts(one) if value is not None else None
@@ -158,11 +135,15 @@ class Fetch:
                 warm.append((one, answer))
             else:
                 cold.setdefault(self._companions(one.ask), []).append(one)
-        for together in cold.values():
+        first, *others = cold.values() if cold else ([],)
+        for together in others:
             self._start(self._compute(together))
         self._give(warm)
+        if first:
+            # Mostly the only ones; a task of their own would take as long as three of them.
+            await self._compute(first)
 
-    def _facts(self, one: _Fetched) -> KeyFacts:
+    def _facts(self, one: Fetched) -> KeyFacts:
         meaning, edition = one.meaning, self._ladder.editions.of(one.ask.predictor.servable)
         facts = meaning.facts
         if facts is None or facts.edition is not edition:
@@ -173,7 +154,7 @@ class Fetch:
         """Asks with which of these are computed together: new flights of a model, or those that join the same one."""
         return ask.predictor, ask.name if self._ladder.live.is_under_way(ask.predictor, ask.key) else ""
 
-    async def _compute(self, together: list[_Fetched]) -> None:
+    async def _compute(self, together: list[Fetched]) -> None:
         """For requests that the replica has nothing for."""
         try:
             answers = await self._ladder.from_live([one.ask for one in together])
@@ -181,11 +162,11 @@ class Fetch:
             answers = [error] * len(together)
         self._give(list(zip(together, answers, strict=True)))
 
-    def _give(self, answers: Sequence[tuple[_Fetched, Answer | Exception]]) -> None:
+    def _give(self, answers: Sequence[tuple[Fetched, Answer | Exception]]) -> None:
         """Answers everybody. What is written to a client that sleeps wakes it, which may take as long as all the rest:
         so responses are written one right behind the other, while whoever reads the first is still awake.
         """
-        responses: list[tuple[_Fetched, bytes]] = []
+        responses: list[tuple[Fetched, bytes]] = []
         for one, answer in answers:
             try:
                 if isinstance(answer, NearcastError):
@@ -204,17 +185,23 @@ class Fetch:
             except Exception as error:
                 self._give_up(one, error)
 
-    async def _send(self, one: _Fetched, answer: Answer) -> None:
+    async def _send(self, one: Fetched, answer: Answer) -> None:
         headers = answer_headers(answer, self._counted(one, answer))
         await send_response(one.cycle.send, 200, headers, answer.body)
 
-    def _fresh(self, one: _Fetched, answer: Answer, held: Held) -> bytes:
-        took_s, facts = self._counted(one, answer), one.meaning.facts
-        if answer.tier is _REPLICA and facts is not None and facts.edition is held.edition:
-            return self._hits.fetched(answer, held, facts, took_s)
-        return self._hits.response(answer, held, took_s)
+    def _fresh(self, one: Fetched, answer: Answer, held: Held) -> bytes:
+        took_s, meaning, edition = self._counted(one, answer), one.meaning, held.edition
+        facts = meaning.facts
+        if facts is None and meaning.is_kept and answer.memory == "stale":
+            # Asked for again after it was out of date: so it may well be the next time.
+            facts = meaning.facts = edition.facts(one.ask.key)
+        if facts is not None and facts.edition is edition:
+            lines = facts.tag_lines()
+        else:
+            lines = edition.for_caches.tag_lines(one.ask.key.text)
+        return self._hits.response(answer, held, lines, took_s)
 
-    def _counted(self, one: _Fetched, answer: Answer) -> float:
+    def _counted(self, one: Fetched, answer: Answer) -> float:
         served = one.meaning.served
         one.meaning.count()
         took_s = time.perf_counter() - one.began_s
@@ -226,7 +213,7 @@ class Fetch:
         self._predict.failed(meaning.served.model, error)
         await send_problem(cycle.send, error)
 
-    def _give_up(self, one: _Fetched, error: Exception) -> None:
+    def _give_up(self, one: Fetched, error: Exception) -> None:
         """One request has gone wrong, which must not take along the others that came with it."""
         log.error("GET %s failed", one.cycle.path, exc_info=error)
         self._stats.failed(one.meaning.served.model, 500)

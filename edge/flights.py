@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from typing import Generic, TypeVar
+
+import msgspec
 
 from precompute.errors import Overloaded
 
@@ -38,14 +39,13 @@ class Wait(Generic[T]):
 _UNDER_WAY = Overloaded("not computed yet")
 
 
-@dataclass(frozen=True, slots=True)
-class Flight(Generic[W, T]):
+class Flight(msgspec.Struct, Generic[W, T], frozen=True, eq=False):
     """One thing under way, so many rows of it, and who waits for it: at which position of whose outcomes."""
 
     name: str
     what: W
     rows: int = 1
-    waits: list[tuple[Wait[T], int]] = field(default_factory=list)
+    waits: list[tuple[Wait[T], int]] = msgspec.field(default_factory=list)
 
     def land(self, outcome: T | Exception) -> None:
         """Tells everybody."""

@@ -10,11 +10,10 @@ from email.utils import formatdate
 import xxhash
 
 from edge.answer import Ladder
-from edge.api.headers import cache_status, constant_headers
+from edge.api.headers import cache_status
 from edge.api.predict import PREFIX
 from edge.ask import Answer
 from edge.held import Held
-from edge.key_facts import KeyFacts
 from edge.latest import Latest
 from edge.meaning import Meaning, Served
 from edge.memory import GONE, MOST_HITS
@@ -39,11 +38,10 @@ _TIMING = [b"server-timing: memory;dur=%.3f\r\n" % (us / 1000) for us in range(L
 _REMEMBERED = 1 << 10
 _PARTS = 1 << 4
 
-#: What `response` makes of a hit of the replica.
-_FETCHED = (
-    b"%bserver-timing: replica;dur=%.3f\r\n"
-    b"cache-status: nearcast-replica; hit; ttl=%d, nearcast-memory; fwd=%b; stored\r\nage: %d\r\n"
-    b'content-type: application/json\r\ncache-control: %b\r\netag: "%b"\r\n%bcontent-length: %d\r\n\r\n%b'
+#: A fresh answer of another tier.
+_FRESH = (
+    b"%bserver-timing: %b;dur=%.3f\r\ncache-status: %b\r\nage: %d\r\ncontent-type: application/json\r\n"
+    b'cache-control: %b\r\netag: "%b"\r\n%bcontent-length: %d\r\n\r\n%b'
 )
 
 
@@ -200,32 +198,19 @@ class HitDoor:
         )
         return served
 
-    def response(self, answer: Answer, held: Held, took_s: float) -> bytes:
-        """The response with a fresh entry from another tier."""
+    def response(self, answer: Answer, held: Held, tag_lines: bytes, took_s: float) -> bytes:
+        """The response with a fresh entry of another tier, whose tags are at hand as header lines."""
         self._begin_second(self._now_ns() // 1_000_000_000)
-        return b"%bserver-timing: %b;dur=%.3f\r\ncache-status: %b\r\nage: %d\r\n%b%b" % (
+        fresh_for_s, body = answer.fresh_for_ms // 1000, answer.body
+        return _FRESH % (
             self._start,
             answer.tier.encode(),
             took_s * 1000,
             cache_status(answer),
             answer.age_ms // 1000,
-            constant_headers(held, answer.fresh_for_ms // 1000),
-            answer.body,
-        )
-
-    def fetched(self, answer: Answer, held: Held, facts: KeyFacts, took_s: float) -> bytes:
-        """As `response`, for a hit of the replica; written out, because most of them need nothing else."""
-        self._begin_second(self._now_ns() // 1_000_000_000)
-        fresh_for_s, body = answer.fresh_for_ms // 1000, answer.body
-        return _FETCHED % (
-            self._start,
-            took_s * 1000,
-            fresh_for_s,
-            answer.memory.encode(),
-            answer.age_ms // 1000,
             held.edition.for_caches.control(fresh_for_s),
             xxhash.xxh3_64_hexdigest(body).encode(),
-            facts.tag_lines(),
+            tag_lines,
             len(body),
             body,
         )

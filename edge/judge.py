@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from edge.held import Held
 from edge.stats import Stats
 from precompute.freshness import Freshness, Verdict
+from precompute.models import Policy
 
 #: Looking a member up takes 0.05 µs.
 _FRESH = Verdict.FRESH
@@ -49,9 +50,9 @@ class Judge:
             self._stats.ages.observe(max(0, now_ms - held.computed_ms) / 1000)
         return fresh
 
-    def is_near_enough(self, held: Held) -> bool:
+    def is_near_enough(self, policy: Policy) -> bool:
         """Whether our replica is close enough to its primary to know what is fresh."""
-        return self._lag_s() <= held.edition.policy.max_lag_s
+        return self._lag_s() <= policy.max_lag_s
 
     def least_stale(self, candidates: Sequence[Held], window_ms: float) -> Held | None:
         """The one that has been out of date for the shortest time, if within the window; never a deleted one."""

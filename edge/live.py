@@ -83,10 +83,14 @@ class Live(Generic[T]):
         The future is the caller's own. It brings what has become of each key once all have landed, which those begun
         together do together, and raises nothing.
         """
-        wait = Wait[T](len(keys))
+        wait: Wait[T] = Wait(len(keys))
+        lane = self._lane(predictor)
+        flights = lane.flights
         for position, key in enumerate(keys):
+            text = key.text
             try:
-                self.fly(predictor, key).waits.append((wait, position))
+                flight = flights.get(text) or self._begin(lane, Flight(text, key))
+                flight.waits.append((wait, position))
             except Overloaded as error:
                 wait.land(position, error)
         return wait.future
@@ -97,10 +101,14 @@ class Live(Generic[T]):
         Raises:
             Overloaded: too many keys are waiting.
         """
+        lane = self._lane(predictor)
+        return lane.flights.get(key.text) or self._begin(lane, Flight(key.text, key))
+
+    def _lane(self, predictor: Predictor) -> KeyLane[T]:
         lane = self._lanes.get(predictor)
         if lane is None:
             lane = _opened(self._lanes, KeyLane(predictor, self._replica, self._keys_landed, self._now_ms))
-        return lane.flights.get(key.text) or self._begin(lane, Flight(key.text, key))
+        return lane
 
     def run(self, predictor: Predictor, given: GivenRows) -> asyncio.Future[list[Outputs | Exception]]:
         """Computes what a request has brought along, or joins the flight of the same rows.

@@ -94,7 +94,8 @@ class Memory(Generic[V]):
 
     def put(self, key: str, value: V) -> None:
         """Keeps a value, making room if need be; one too large for the tier is not kept."""
-        weight = _weight(key, value)
+        size = value.size
+        weight = size + len(key) + OVERHEAD_BYTES
         if weight > self.max_bytes // 2:
             # What stood there before is out of date.
             self.remove(key)
@@ -105,7 +106,7 @@ class Memory(Generic[V]):
         if before is not None:
             if before is not value:
                 value.hits, before.hits = before.hits, GONE
-            self._queue(value).bytes += weight - _weight(key, before)
+            self._queue(value).bytes += size - before.size
         else:
             value.hits = _IN_MAIN if self._belongs_to_main(key) else 0
             queue = self._queue(value)

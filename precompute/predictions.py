@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from precompute.entry import Entry, decode, identity
 from precompute.errors import EntryCorrupt, PermanentError, StoreUnavailable
-from precompute.keys import entry_key
+from precompute.keys import entry_key, entry_prefix
 from precompute.models import Policy
 from precompute.predictor import Batch, Servable
 from precompute.store import Link, Store, checked
@@ -23,17 +23,11 @@ def lifetime_ms(policy: Policy, key: str) -> int:
 
 def write_commands(servable: Servable, batch: Batch) -> list[Command]:
     """`SET` for each prediction of a batch that could be computed."""
-    policy, name, version = servable.model.policy, servable.model.name, servable.version
+    policy, prefix = servable.model.policy, entry_prefix(servable.model.name, servable.version)
     extra_ms = int((policy.keep_s - policy.ttl_s) * 1000)
     head = batch.header
     return [
-        (
-            "SET",
-            entry_key(name, version, key.text),
-            head + body,
-            "PX",
-            lifetime_ms(policy, key.text) + extra_ms,
-        )
+        ("SET", prefix + key.text, head + body, "PX", lifetime_ms(policy, key.text) + extra_ms)
         for key, body in zip(batch.keys, batch.bodies, strict=True)
         if isinstance(body, bytes)
     ]

@@ -39,19 +39,18 @@ def answer_headers(answer: Answer, took_s: float) -> list[Header]:
 
 def cache_status(answer: Answer) -> bytes:
     """The tiers' part in this answer."""
-    ttl = b"; ttl=%d" % (answer.fresh_for_ms // 1000)
-    memory = b"nearcast-memory; fwd=%s" % answer.memory.encode()
+    ttl_s, why = answer.fresh_for_ms // 1000, answer.memory.encode()
     match answer.tier:
-        case Tier.MEMORY:
-            return b"nearcast-memory; hit" + ttl
         case Tier.REPLICA:
-            return b"nearcast-replica; hit" + ttl + b", " + memory + b"; stored"
+            return b"nearcast-replica; hit; ttl=%d, nearcast-memory; fwd=%b; stored" % (ttl_s, why)
         case Tier.LIVE:
-            return b"nearcast-replica; fwd=miss; stored, " + memory + b"; stored"
+            return b"nearcast-replica; fwd=miss; stored, nearcast-memory; fwd=%b; stored" % why
+        case Tier.MEMORY:
+            return b"nearcast-memory; hit; ttl=%d" % ttl_s
         case Tier.STALE:
-            return b"nearcast-memory; hit" + ttl + b"; detail=stale"
+            return b"nearcast-memory; hit; ttl=%d; detail=stale" % ttl_s
         case _:
-            return memory + b"; detail=default"
+            return b"nearcast-memory; fwd=%b; detail=default" % why
 
 
 def route_headers(choice: Choice, varies_by: bytes) -> list[Header]:

@@ -101,7 +101,7 @@ class _Filling:
         body = identity("score", 1, "default", name) + self._tail
         self.memory.put(
             entry_key("score", 1, name),
-            self._edition.hold(self._edition.facts(self._model.parse_key(name)), self._head, body),
+            self._edition.hold(*self._edition.of_key(self._model.parse_key(name)), self._head, body),
         )
 
     def _step(self, work: Callable[[], object]) -> None:

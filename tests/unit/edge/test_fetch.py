@@ -14,7 +14,7 @@ import uvicorn
 from starlette.types import Receive, Scope, Send
 from uvicorn.server import ServerState
 
-from edge import fetch
+from edge import fetch, turn
 from edge.api.predict import Predict
 from edge.connections import drain
 from edge.fetch import Fetch
@@ -131,6 +131,30 @@ async def test_requests_of_one_turn_are_one_read() -> None:
     assert window is not None
     assert window.counts == {"a:p": 2, "b:p": 2}
     assert door.rig.stats.answers["score", "default", Tier.REPLICA].count == 4
+
+
+@pytest.mark.parametrize(("patience_s", "reads"), [(10.0, 1), (0.0, 4)])
+async def test_who_follows_at_once_is_read_for_with_the_others(
+    patience_s: float, reads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A read waits as long as each look at the connections brings somebody, but not for ever."""
+    monkeypatch.setattr(fetch, "PATIENCE_S", 0.0)
+    monkeypatch.setattr(turn, "PATIENCE_S", patience_s)
+    door = Door()
+    door.rig.store(13.0)
+    door.rig.replica.gate.clear()
+    clients = [Client(door) for _ in range(4)]
+
+    for client in clients:
+        client.ask("a:p")
+        await asyncio.sleep(0)
+        if not patience_s:
+            await asyncio.sleep(0)
+    door.rig.replica.gate.set()
+    await until(lambda: all(client.answers for client in clients))
+
+    assert door.rig.replica.gets == reads
+    assert {tuple(client.answers) for client in clients} == {((b"200", "replica"),)}
 
 
 async def test_who_comes_during_a_read_is_read_for_with_the_others() -> None:

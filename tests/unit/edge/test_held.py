@@ -58,6 +58,17 @@ def test_staleness_counts_from_whatever_ended_freshness_first(
     assert entry.stale_for_ms(rig.freshness, NOW_MS + now_ms) == stale_ms
 
 
+@pytest.mark.parametrize("name", ["a:p", "b~3Ac:p"])
+def test_what_follows_from_a_key_is_taken_over_from_its_entry(name: str) -> None:
+    """Its slots and its lifetime; not from what another edition made."""
+    rig = Rig()
+    key, before = rig.servable.model.parse_key(name), rig.held(key=name)
+    edition = before.edition
+
+    assert edition.as_before(before, key) == edition.of_key(key)
+    assert edition.as_before(Rig().held(key="c:q"), key) == edition.of_key(key)
+
+
 def test_it_knows_that_a_row_behind_it_was_deleted() -> None:
     """A change alone is none, a deletion before the computation is none either."""
     rig = Rig()

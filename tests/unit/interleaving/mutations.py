@@ -62,7 +62,7 @@ def _of(member: Any) -> FunctionType:
     return function
 
 
-_VERDICT, _PLAN, _FACTS = _of(Freshness.verdict), _of(Predictor.plan), _of(Edition.facts)
+_VERDICT, _PLAN, _OF_KEY = _of(Freshness.verdict), _of(Predictor.plan), _of(Edition.of_key)
 _TAKE, _COMPARE, _BEGIN = _of(LogReading.take), _of(LogReading._compare), _of(LogReading._begin)
 _AGAIN = _of(Held.verdict)
 _ASK_HISTORY = "if not epoch == self._epoch == parse_epoch(before):"
@@ -77,9 +77,9 @@ MUTATIONS = [
     Mutation("rows are read before the as-of", _PLAN, "*self._before, *reads", "*reads, *self._before"),
     Mutation("the as-of is another log's", _PLAN, "*self._before", "self._before[0], *self._before[:0:-1]"),
     Mutation("rows of another history are taken", _of(Predictor.as_of), "parse_epoch(replies[-1]) != as_of.epoch", "False", first_seed=3100),
-    Mutation("one of the entities is not watched", _FACTS, "in self._entity_slots]", "in self._entity_slots[:1] * len(self._entity_slots)]"),
-    Mutation("orders for a model are ignored", _FACTS, "slots += self._model_slot,", "slots += self._order_slot(''),"),
-    Mutation("orders for a key are ignored", _FACTS, "ordered_key(self._model_name, key.text)", "''"),
+    Mutation("one of the entities is not watched", _OF_KEY, "in self._entity_slots]", "in self._entity_slots[:1] * len(self._entity_slots)]"),
+    Mutation("orders for a model are ignored", _OF_KEY, "slots += self._model_slot,", "slots += self._order_slot(''),"),
+    Mutation("orders for a key are ignored", _OF_KEY, "ordered_key(self._model_name, key.text)", "''"),
     Mutation("deletions are not told", _of(ChangeTable.note_all), "self._bury(slot, change)", "pass"),
     Mutation("another history is read on", _TAKE, _ASK_HISTORY, "if self._epoch is None:"),
     Mutation("history is asked after reading only", _TAKE, _ASK_HISTORY, "if epoch != self._epoch:", first_seed=600),
