@@ -101,7 +101,7 @@ def _compare(contest: Contest, figures: Figures) -> None:
                 contest.per_s(ours),
                 "requests/s",
                 name,
-                contest.per_s(name),
+                contest.ratio(ours, name),
                 at_least=at_least,
                 note=contest.missing.get(name, ""),
             )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import statistics
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
@@ -74,8 +75,8 @@ class Contest:
         return [
             _Entry("nginx return 200", lambda: anchors.nginx_return(directory, body), plain),
             _Entry("nearcast, memory", self._edge(), ours),
-            _Entry("nearcast, memory, numbered", self._edge(), ours, numbered=True),
             _Entry("nginx + Lua, shared dict", lambda: anchors.nginx_shared_dictionary(directory, self._bodies), plain),
+            _Entry("nearcast, memory, numbered", self._edge(), ours, numbered=True),
             _Entry("Varnish, hit", lambda: anchors.varnish(directory, self._bodies), plain),
             _Entry("nearcast, replica", self._edge(memory_max_bytes=NO_MEMORY), ours),
             _Entry("webdis", lambda: anchors.webdis(directory, redis), [f"/GET/body:{name}" for name in self._names]),
@@ -96,6 +97,13 @@ class Contest:
         """Requests per second; None if it was not measured."""
         found = self.found(name)
         return found.per_s if found else None
+
+    def ratio(self, ours: str, other: str) -> float | None:
+        """How many times as many requests per second, the median of the rounds: most of what slows the machine down for
+        a while meets both in a round. None if one of them was not measured.
+        """
+        rounds = zip(self.rounds.get(ours, ()), self.rounds.get(other, ()), strict=False)
+        return statistics.median(ratios) if (ratios := [mine.per_s / its.per_s for mine, its in rounds]) else None
 
     def _measure(self, entry: _Entry) -> None:
         if entry.name in self.missing:

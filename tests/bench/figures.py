@@ -63,13 +63,12 @@ class Figures:
         figure: float | None,
         unit: str,
         anchor: str,
-        other: float | None,
+        ratio: float | None,
         *,
         at_least: float | None,
         note: str = "",
     ) -> None:
         """One figure against another; `note` says why the other is missing."""
-        ratio = None if figure is None or other is None else figure / other
         self.add(Row(work=work, figure=figure, unit=unit, anchor=anchor, ratio=ratio, at_least=at_least, note=note))
 
     def write(self, path: Path) -> None:

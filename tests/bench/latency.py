@@ -13,7 +13,7 @@ from deploy.bench.latencies import Outcome
 from deploy.local.ports import LOOPBACK
 from tests.bench.anchors import nginx_return
 from tests.bench.between import Between
-from tests.bench.cores import LOAD_CORE, Missing
+from tests.bench.cores import LOAD_CORE, Missing, undisturbed
 from tests.bench.figures import Figures, Row
 from tests.bench.world import EdgeUnderTest, World, requests, targets
 
@@ -142,7 +142,8 @@ class Mix:
             self.warm(edge)
             paths = self.paths(int(rate_per_s * seconds) + CONNECTIONS)
             generator, stored = load(edge, paths), self._world.stored()
-            outcome = generator.open_loop(seconds, rate_per_s)
+            with undisturbed():
+                outcome = generator.open_loop(seconds, rate_per_s)
             return outcome, (self._world.stored() - stored) / outcome.took_s
 
 
