@@ -13,7 +13,8 @@ DEV_STAMP := $(VENV)/.installed-dev
 # The KServe client needs other versions than we pin, so it has an environment of its own.
 KSERVE := $(VENV)/kserve
 KSERVE_STAMP := $(VENV)/.installed-kserve
-TESTS := tests/unit tests/integration tests/browser tests/acceptance tests/faults
+# They start servers, and one at a time has the machine.
+SERVER_TESTS := tests/integration tests/browser tests/acceptance tests/faults
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -29,7 +30,8 @@ demo: $(RUN_STAMP) ## Replay a real day of flights, e.g. make demo ARGS="--for 6
 
 test: lint types $(KSERVE_STAMP) ## Check style, imports and types, then run every test that must pass
 	@$(BIN)/python -m tests.browser.chromium
-	$(BIN)/pytest --no-skips $(TESTS)
+	$(BIN)/pytest -n 2 --no-skips tests/unit
+	$(BIN)/pytest --no-skips $(SERVER_TESTS)
 
 unit: export NEARCAST_EXAMPLES ?= 20
 unit: export NEARCAST_SCHEDULES ?= 1000
