@@ -20,6 +20,7 @@ from edge.absent import SHARE, AbsentKeys
 from edge.ask import Answer, Ask
 from edge.deadlines import Deadlines
 from edge.edition import Editions
+from edge.flying import Flying
 from edge.held import Held
 from edge.judge import Judge
 from edge.key_facts import KeyFacts
@@ -31,7 +32,7 @@ from edge.stats import Stats, Tier
 from edge.write_back import WriteBack
 from precompute.entry import mark_stale
 from precompute.errors import DeadlineExceeded, EntryCorrupt, PermanentError, TransientError
-from precompute.freshness import Freshness, Verdict
+from precompute.freshness import Freshness
 
 #: Looking a member up takes 0.05 µs.
 _REPLICA, _LIVE = Tier.REPLICA, Tier.LIVE
@@ -118,11 +119,7 @@ class Ladder:
 
     def from_replica(self, ask: Ask, value: bytes | None, facts: KeyFacts | None = None) -> Answer | None:
         """Steps 2 and 3, with what was read; and what is known of the key, if somebody has that at hand."""
-        before = self.memory.get(ask.name)
-        if before is not None and before.is_deleted(self._freshness):
-            # An answer made from a row that is gone is not even kept.
-            self.memory.remove(ask.name)
-            before = None
+        before = self._kept(ask)
         why = ask.why(before)
         candidates = [] if before is None else [before]
         if value is not None and (held := self._held(ask, value, facts)) is not None:
@@ -134,6 +131,14 @@ class Ladder:
             candidates.append(held)
             self._keep_for_later(ask, before, held)
         return self._revalidating(ask, candidates, why)
+
+    def _kept(self, ask: Ask) -> Held | None:
+        """What memory has. An answer made from a row that is gone is not even kept."""
+        before = self.memory.get(ask.name)
+        if before is None or not before.is_deleted(self._freshness):
+            return before
+        self.memory.remove(ask.name)
+        return None
 
     def _keep_for_later(self, ask: Ask, before: Held | None, held: Held) -> None:
         """A stale entry is worth memory only where the policy may serve it."""
@@ -148,7 +153,7 @@ class Ladder:
         if held is None or ask.revalidate:
             return None
         try:
-            is_first = not self.live.is_under_way(ask.predictor, ask.key)
+            is_first = ask.key.text not in self.live.under_way(ask.predictor)
             self.live.fly(ask.predictor, ask.key)
             self._stats.revalidations += is_first
         except TransientError:
@@ -157,31 +162,20 @@ class Ladder:
 
     async def from_live(self, asks: Sequence[Ask]) -> list[Answer | Exception]:
         """Steps 4 and 5 for asks of one model that have the same time left; where `answer` raises, the error."""
-        outcomes: list[Answer | Exception | None] = []
-        flying: list[tuple[int, Ask, str]] = []
         now_ms = self._now_ms()
-        for position, ask in enumerate(asks):
-            before = self.memory.peek(ask.name)
-            outcomes.append(found := self._again(ask, before, now_ms))
-            if found is None:
-                flying.append((position, ask, ask.why(before)))
-        if not flying:
-            return outcomes  # type: ignore[return-value]
-        landed = await self._flown([ask for _, ask, _ in flying])
-        now_ms, is_near = self._now_ms(), self.judge.is_near_enough(asks[0].predictor.servable.model.policy)
-        for (position, ask, why), outcome in zip(flying, landed, strict=True):
-            if is_near and isinstance(outcome, Held):
-                age_ms = max(0, now_ms - outcome.computed_ms)
-                outcomes[position] = Answer(outcome.body, _LIVE, why, outcome, age_ms, outcome.fresh_until_ms - now_ms)
-            else:
-                outcomes[position] = self._instead(ask, why, outcome)
+        outcomes = [self._again(ask, now_ms) for ask in asks]
+        cold = [i for i, outcome in enumerate(outcomes) if outcome is None]
+        if cold:
+            for i, outcome in zip(cold, await self.landed(self.begin([asks[i] for i in cold])), strict=True):
+                outcomes[i] = outcome
         return outcomes  # type: ignore[return-value]
 
-    def _again(self, ask: Ask, before: Held | None, now_ms: int) -> Answer | Exception | None:
+    def _again(self, ask: Ask, now_ms: int) -> Answer | Exception | None:
         """Step 1 once more: a flight may have landed while the replica was read, and is no longer there to join."""
+        before = self.memory.peek(ask.name)
         if before is not None:
             # What memory has a prediction of is not known to be absent.
-            is_answer = not ask.revalidate and self.judge.is_fresh(before, now_ms)
+            is_answer = now_ms < before.fresh_until_ms and not ask.revalidate and self.judge.is_fresh(before, now_ms)
             return self._answer(before, Tier.MEMORY, "") if is_answer else None
         try:
             self.refuse(ask)
@@ -189,25 +183,22 @@ class Ladder:
             return error
         return None
 
-    async def _flown(self, asks: Sequence[Ask]) -> list[Held | Exception]:
-        """Flights' results that know every change we knew of when we were asked.
+    def begin(self, asks: Sequence[Ask]) -> Flying:
+        """Sees to it that asks are computed, as for `from_live`; `landed` brings what comes of them."""
+        return Flying(self.live, asks, [ask.why(self._kept(ask)) for ask in asks])
 
-        A flight that was under way by then may have read its rows before such a change; the next one cannot have.
-        """
-        joined = [i for i, ask in enumerate(asks) if self.live.is_under_way(ask.predictor, ask.key)]
-        landed = await self._fly(asks)
-        old = [i for i in joined if isinstance(h := landed[i], Held) and h.verdict(self._freshness) is Verdict.CHANGED]
-        if old:
-            for i, held in zip(old, await self._fly([asks[i] for i in old]), strict=True):
-                landed[i] = held
-        return landed
-
-    async def _fly(self, asks: Sequence[Ask]) -> list[Held | Exception]:
-        flights = self.live.predict(asks[0].predictor, [ask.key for ask in asks])
-        try:
-            return await self._deadlines.within(flights, asks[0].deadline)
-        except TimeoutError as error:
-            return [error] * len(asks)
+    async def landed(self, flying: Flying) -> list[Answer | Exception]:
+        """Steps 4 and 5 for what was begun, one outcome for each ask."""
+        landed = await flying.landed(self._deadlines, self._freshness)
+        now_ms, is_near = self._now_ms(), self.judge.is_near_enough(flying.policy)
+        outcomes: list[Answer | Exception] = []
+        for ask, why, outcome in zip(flying.asks, flying.whys, landed, strict=True):
+            if is_near and isinstance(outcome, Held):
+                age_ms = max(0, now_ms - outcome.computed_ms)
+                outcomes.append(Answer(outcome.body, _LIVE, why, outcome, age_ms, outcome.fresh_until_ms - now_ms))
+            else:
+                outcomes.append(self._instead(ask, why, outcome))
+        return outcomes
 
     def _instead(self, ask: Ask, why: str, outcome: Held | Exception) -> Answer | Exception:
         """What is answered where a flight brought nothing that can be presented as fresh."""
@@ -227,9 +218,7 @@ class Ladder:
             return self._answer(held, Tier.STALE, why)
         if policy.default is not None:
             return Answer(ask.default_body(policy.default), Tier.DEFAULT, why, None, 0, -1)
-        if isinstance(error, TimeoutError):
-            return DeadlineExceeded("no answer within the budget")
-        return error
+        return DeadlineExceeded("no answer within the budget") if isinstance(error, TimeoutError) else error
 
     def _held(self, ask: Ask, value: bytes, facts: KeyFacts | None) -> Held | None:
         facts = facts or self.editions.of(ask.predictor.servable).facts(ask.key)

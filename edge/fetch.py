@@ -21,6 +21,8 @@ from edge.api.predict import Predict
 from edge.api.problems import send_problem
 from edge.api.wire import send_response
 from edge.ask import Answer, Ask
+from edge.flying import Flying
+from edge.foresight import Foresight
 from edge.held import Held
 from edge.hit import HitDoor
 from edge.key_facts import KeyFacts
@@ -56,6 +58,7 @@ class Fetch:
         self._turn: Turn | None = None
         self._launching = False
         self._reading, self._began_s = 0, 0.0
+        self._foresight = Foresight()
         self._tasks: set[asyncio.Task[None]] = set()
 
     def begin(self, cycle: ShortCycle, meaning: Meaning | None) -> bool:
@@ -117,11 +120,30 @@ class Fetch:
         await turn.complete()
         self._turn, self._launching = None, False
         self._reading, self._began_s = self._reading + 1, time.perf_counter()
+        asks = [one.ask for one in turn.requests]
+        foreseen = self._foreseen(asks)
         try:
-            values = await self._ladder.read([one.ask.name for one in turn.requests], turn.deadline)
+            values = await self._ladder.read([ask.name for ask in asks], turn.deadline)
         finally:
             self._reading -= 1
         self._launch_waiting()
+        if self._foresight.learn(asks, values) and foreseen is not None:
+            await self._compute(turn.requests, self._ladder.landed(foreseen))
+        else:
+            await self._answer(turn, values)
+
+    def _foreseen(self, asks: Sequence[Ask]) -> Flying | None:
+        """What is computed while the replica is asked, because it will have nothing."""
+        if not self._foresight.expects_nothing(asks):
+            return None
+        try:
+            return self._ladder.begin(asks)
+        except Exception:
+            log.exception("could not be begun, and is tried again once the replica has answered")
+            return None
+
+    async def _answer(self, turn: Turn, values: Sequence[bytes | None]) -> None:
+        """From what was read, and what is to be computed."""
         cold: dict[tuple[Predictor, str], list[Fetched]] = {}
         warm: list[tuple[Fetched, Answer | Exception]] = []
         for one, value in zip(turn.requests, values, strict=True):
@@ -137,11 +159,11 @@ class Fetch:
                 cold.setdefault(self._companions(one.ask), []).append(one)
         first, *others = cold.values() if cold else ([],)
         for together in others:
-            self._start(self._compute(together))
+            self._start(self._compute(together, self._from_live(together)))
         self._give(warm)
         if first:
             # Mostly the only ones; a task of their own would take as long as three of them.
-            await self._compute(first)
+            await self._compute(first, self._from_live(first))
 
     def _facts(self, one: Fetched) -> KeyFacts:
         meaning, edition = one.meaning, self._ladder.editions.of(one.ask.predictor.servable)
@@ -152,12 +174,17 @@ class Fetch:
 
     def _companions(self, ask: Ask) -> tuple[Predictor, str]:
         """Asks with which of these are computed together: new flights of a model, or those that join the same one."""
-        return ask.predictor, ask.name if self._ladder.live.is_under_way(ask.predictor, ask.key) else ""
+        return ask.predictor, ask.name if ask.key.text in self._ladder.live.under_way(ask.predictor) else ""
 
-    async def _compute(self, together: list[Fetched]) -> None:
+    def _from_live(self, together: Sequence[Fetched]) -> Coroutine[None, None, list[Answer | Exception]]:
+        return self._ladder.from_live([one.ask for one in together])
+
+    async def _compute(
+        self, together: Sequence[Fetched], work: Coroutine[None, None, list[Answer | Exception]]
+    ) -> None:
         """For requests that the replica has nothing for."""
         try:
-            answers = await self._ladder.from_live([one.ask for one in together])
+            answers = await work
         except Exception as error:
             answers = [error] * len(together)
         self._give(list(zip(together, answers, strict=True)))

@@ -32,8 +32,8 @@ class Landing:
         outcomes: list[Held | PermanentError] = []
         for key, body in zip(batch.keys, batch.bodies, strict=True):
             name = prefix + key.text
+            before = memory.peek(name)
             if isinstance(body, bytes):
-                before = memory.peek(name)
                 slots, lifetime_ms = edition.of_key(key) if before is None else edition.as_before(before, key)
                 held = edition.hold(slots, lifetime_ms, head, body)
                 memory.put(name, held)
@@ -41,6 +41,8 @@ class Landing:
             else:
                 memory.remove(name)
                 outcomes.append(body)
-            self._absent.learn(name, servable.model, key, body, batch.as_of)
+            if before is None or not isinstance(body, bytes):
+                # What memory has a prediction of is not known to be absent.
+                self._absent.learn(name, servable.model, key, body, batch.as_of)
         self._write_back.offer(servable, batch)
         return outcomes

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from typing import Any, Generic, TypeVar
 
 from edge.batch_lane import Lane, Run
@@ -72,10 +72,10 @@ class Live(Generic[T]):
         #: By model.
         self.work: dict[str, Computed] = {}
 
-    def is_under_way(self, predictor: Predictor, key: Key) -> bool:
-        """Whether `predict` would join a flight."""
+    def under_way(self, predictor: Predictor) -> Container[str]:
+        """The keys, as texts, whose flights `predict` would join."""
         lane = self._lanes.get(predictor)
-        return lane is not None and key.text in lane.flights
+        return lane.flights if lane is not None else ()
 
     def predict(self, predictor: Predictor, keys: Sequence[Key]) -> asyncio.Future[list[T | Exception]]:
         """Joins the flights that compute these keys, or begins them.

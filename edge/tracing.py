@@ -12,8 +12,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from edge.answer import Ladder
 from edge.api.predict import PREFIX
-from edge.ask import Ask
-from edge.held import Held
+from edge.ask import Answer
+from edge.flying import Flying
 from edge.lane import LaneProtocol
 from precompute.tracing import Tracing
 
@@ -32,10 +32,11 @@ def traced_ladder(tracing: Tracing) -> type[Ladder]:
             with tracing.span("replica read", db_system="redis", nearcast_keys=len(names)):
                 return await super().read(names, deadline)
 
-        async def _fly(self, asks: Sequence[Ask]) -> list[Held | Exception]:
-            model = asks[0].predictor.servable.model.name
-            with tracing.span("inference", nearcast_model=model, nearcast_keys=len(asks)):
-                return await super()._fly(asks)
+        async def landed(self, flying: Flying) -> list[Answer | Exception]:
+            """As `Ladder.landed`."""
+            model = flying.asks[0].predictor.servable.model.name
+            with tracing.span("inference", nearcast_model=model, nearcast_keys=len(flying.asks)):
+                return await super().landed(flying)
 
     return TracedLadder
 
