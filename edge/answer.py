@@ -8,6 +8,9 @@
    else the error. A key that cannot be computed at all is never answered from 5, and an answer made from a row that
    has been deleted since is never given as `stale`: somebody may have asked to be forgotten.
 
+Requests that are read for together (`edge/fetch.py`) begin 4 along with 2 where the replica has had nothing for their
+model of late.
+
 Fresh means: within its TTL, no dependency has changed since its as-of, and our replica is close enough to its primary
 for that to be known.
 """

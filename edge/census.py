@@ -51,6 +51,7 @@ def _counters(edge: Edge) -> dict[str, int]:
         "revalidations": stats.revalidations,
         "revalidations_shed": stats.revalidations_shed,
         "memory_evictions": edge.memory.evictions,
+        "foreseen_in_vain": stats.foreseen_in_vain,
         "live_rows": live.rows,
         "live_batches": live.batches,
         "live_thread_batches": live.in_threads,

@@ -127,9 +127,12 @@ class Fetch:
         finally:
             self._reading -= 1
         self._launch_waiting()
-        if self._foresight.learn(asks, values) and foreseen is not None:
+        is_nothing = self._foresight.learn(asks, values)
+        if foreseen is not None and is_nothing:
             await self._compute(turn.requests, self._ladder.landed(foreseen))
         else:
+            if foreseen is not None:
+                self._stats.foreseen_in_vain += len(values) - values.count(None)
             await self._answer(turn, values)
 
     def _foreseen(self, asks: Sequence[Ask]) -> Flying | None:

@@ -58,6 +58,7 @@ COUNTERS = {
     "revalidations": "Background recomputations begun after a stale answer.",
     "revalidations_shed": "Background recomputations refused for load.",
     "memory_evictions": "Entries pushed out of the memory tier.",
+    "foreseen_in_vain": "Requests that were computed for while the replica was asked, which had an entry after all.",
     "live_rows": "Rows computed on demand.",
     "live_batches": "Model runs on demand.",
     "live_thread_batches": "Model runs on demand that were moved to a thread.",

@@ -46,6 +46,7 @@ class Stats:
     replica_failures: int = 0
     revalidations: int = 0
     revalidations_shed: int = 0
+    foreseen_in_vain: int = 0
     corrupt_entries: int = 0
     _listed: dict[tuple[str, str], list[int]] = field(default_factory=dict)
 

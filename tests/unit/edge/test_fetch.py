@@ -20,6 +20,7 @@ from edge.connections import drain
 from edge.fetch import Fetch
 from edge.hit import HitDoor
 from edge.lane import LaneProtocol, lane_protocol
+from edge.packets import PARTS
 from edge.stats import Tier
 from precompute.errors import StoreUnavailable
 from precompute.hot_counter import HotCounter, Window
@@ -46,6 +47,11 @@ class FakeServing:
         return self._predictor
 
 
+def packet(key: str) -> bytes:
+    """A plain GET, whole."""
+    return b"GET /v1/predict/score/%b HTTP/1.1\r\nHost: x\r\n\r\n" % key.encode()
+
+
 class Client:
     """One connection."""
 
@@ -57,7 +63,7 @@ class Client:
 
     def ask(self, key: str) -> None:
         """A plain GET."""
-        self.lane.data_received(b"GET /v1/predict/score/%b HTTP/1.1\r\nHost: x\r\n\r\n" % key.encode())
+        self.lane.data_received(packet(key))
 
     @property
     def answers(self) -> list[tuple[bytes, str]]:
@@ -214,6 +220,26 @@ async def test_the_same_packet_again_is_not_parsed_again() -> None:
     assert client.answers == [(b"200", "replica")] * 3
     assert client.total == 13.0
     assert door.rig.stats.answers["score", "default", Tier.REPLICA].count == 3
+
+
+async def test_a_key_that_comes_back_when_it_is_old_is_answered_with_the_same_tags() -> None:
+    """They are worked out once for a packet, as soon as it is remembered."""
+    door = Door()
+    client = Client(door)
+    tags, known = [], []
+
+    for asked in range(1, 5):
+        client.ask("a:p")
+        await until(partial(client.has_answers, asked))
+        lines = client.transport.written[-1].splitlines()
+        tags.append([line for line in lines if line.startswith((b"surrogate-key", b"cache-tag", b"cache-groups"))])
+        meaning = client.lane._recalls[hash(packet("a:p")) % PARTS](packet("a:p"))
+        known.append(meaning is not None and meaning.facts is not None)
+        door.rig.now_ms += 200_000
+
+    assert client.answers == [(b"200", "live")] * 4
+    assert tags[0] == tags[1] == tags[2] == tags[3] != []
+    assert known == [False, False, True, True]
 
 
 async def test_an_error_after_the_same_packet_names_its_request() -> None:
