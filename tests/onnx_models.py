@@ -5,12 +5,16 @@ Each returns the bytes of a file. IR and opset versions are pinned, so that any 
 
 from __future__ import annotations
 
+import functools
+import timeit
 import warnings
 from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
 from onnx import TensorProto, ValueInfoProto, helper, numpy_helper
+
+from precompute.runtime import Session
 
 _F16, _F32, _F64, _I32, _I64 = (
     TensorProto.FLOAT16,
@@ -22,6 +26,8 @@ _F16, _F32, _F64, _I32, _I64 = (
 _BOOL, _U8, _TEXT = TensorProto.BOOL, TensorProto.UINT8, TensorProto.STRING
 _OPSET, _ML_OPSET, _IR = 17, 3, 8
 _ML = "ai.onnx.ml"
+#: Turns of a loop that are tried to find out how long one takes.
+_TRIED_TURNS = 2000
 
 
 def value(name: str, kind: int, shape: Sequence[int | str] | None) -> ValueInfoProto:
@@ -178,7 +184,7 @@ def _squeezing_loop() -> object:
 
 
 def looping(width: int, turns_at: int, least: float = 0) -> bytes:
-    """`x` float32[N, width] -> `y` float32[N, 1], 0; runs as many turns, of 10 µs or so, as column `turns_at` says."""
+    """`x` float32[N, width] -> `y` float32[N, 1], 0; runs as many turns as column `turns_at` says: see `turns_in`."""
     nodes = [
         helper.make_node("Gather", ["x", "at"], ["column"], axis=1),
         helper.make_node("ReduceMax", ["column"], ["most"], keepdims=0),
@@ -198,6 +204,14 @@ def looping(width: int, turns_at: int, least: float = 0) -> bytes:
         "zero": np.array(0, np.float32),
     }
     return build(nodes, [value("x", _F32, ["N", width])], [value("y", _F32, ["N", 1])], constants)
+
+
+@functools.cache
+def turns_in(seconds: float) -> float:
+    """Turns of a `looping` model that take so long on this machine, as the fastest of some runs says."""
+    session, row = Session.load(looping(1, turns_at=0)), np.array([[_TRIED_TURNS]], np.float32)
+    took_s = min(timeit.repeat(lambda: session.run({"x": row}), number=1, repeat=5))
+    return float(round(seconds / took_s * _TRIED_TURNS))
 
 
 def _multiplying_loop() -> object:

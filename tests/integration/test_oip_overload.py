@@ -37,8 +37,8 @@ FILES = {
     ("slow", "default"): onnx_models.looping(2, turns_at=1),
     ("fast", "default"): onnx_models.mlp((2, 8, 1), seed=1),
 }
-#: Turns of the model's loop that take about a quarter of a second.
-LONG = 30_000.0
+#: What a run of it takes then.
+LONG_S = 0.25
 CLIENTS = 24
 MAX_WAITING = 8
 
@@ -62,7 +62,7 @@ def edge(redis_pair: RedisPair, tmp_path_factory: pytest.TempPathFactory) -> Ite
 
 def infer(client: httpx.Client, timeout_us: int = 30_000_000) -> httpx.Response:
     """One row that takes long."""
-    tensor = {"name": "x", "shape": [1, 2], "datatype": "FP32", "data": [1.0, LONG]}
+    tensor = {"name": "x", "shape": [1, 2], "datatype": "FP32", "data": [1.0, onnx_models.turns_in(LONG_S)]}
     body = {"inputs": [tensor], "parameters": {"timeout": timeout_us}}
     return client.post("/v2/models/slow/infer", content=json.dumps(body))
 
