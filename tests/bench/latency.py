@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import random
 import statistics
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 
 from deploy.bench.generator import Generator
 from deploy.bench.latencies import Outcome
@@ -20,8 +20,8 @@ from tests.bench.world import EdgeUnderTest, World, requests, targets
 CONNECTIONS = 64
 #: What a memory hit may take at 60 % of capacity.
 _P99_MS, _P999_MS = 1.0, 5.0
-#: How many runs there are at most, for each that is wanted.
-_TRIES = 3
+#: What p99 nginx has on a machine that does nothing else is 0.2 ms; and how long it is asked.
+_CALM_MS, _CONTROL_S = 0.5, 1.0
 REWRITES_PER_S = 50_000
 #: Of that rate, or it was not the load that it is said to be.
 _REACHED = 0.95
@@ -50,23 +50,15 @@ def memory_hits(world: World, figures: Figures, *, capacity_per_s: float, second
     to tell whether the edge does.
     """
     rate, paths = 0.6 * capacity_per_s, targets(world.hot)
-    wanted = 2 * runs + 1
     with ExitStack() as servers:
         generator = Generator(LOOPBACK, servers.enter_context(world.edge()).running.port, requests(paths), CONNECTIONS)
-        control = None
-        with suppress(Missing):
-            nginx = servers.enter_context(nginx_return(world.directory, next(iter(world.bodies().values()))))
-            control = Generator(LOOPBACK, nginx.port, requests(paths), CONNECTIONS)
+        control = servers.enter_context(_control(world, rate, seconds))
         servers.enter_context(on_load_core())
         generator.closed_loop(2.0)
-        between = Between(generator, control, seconds, rate, limit_ms=_P99_MS)
-        while len(between.fit) < wanted and len(between.all) < _TRIES * wanted:
-            between.run()
-    found = between.fit if len(between.fit) >= wanted else between.all
-    note = f"{rate:,.0f}/s; of {len(between.all)} runs, {len(found)} count"
-    if between.controls:
-        note += f"; {len(between.fit)} were between two of nginx below {_P99_MS:g} ms"
+        between = Between(lambda: _open_loop(generator, seconds, rate), control, limit_ms=_P99_MS)
+        found = between.found(2 * runs + 1)
     work = "{}, open loop at 60 %".format
+    note = f"{rate:,.0f}/s; {between.note(found)}"
     _rows(figures, work("memory hit"), found, note, [(0.99, "p99", _P99_MS), (0.999, "p99.9", _P999_MS)])
     if between.controls:
         limitless = [(0.99, "p99", None), (0.999, "p99.9", None)]
@@ -74,27 +66,23 @@ def memory_hits(world: World, figures: Figures, *, capacity_per_s: float, second
 
 
 def mixed(world: World, figures: Figures, *, seconds: float, runs: int) -> None:
-    """90 of memory, 9 of the replica and 1 live, at 50 % of what the edge can do of that; by turns beside a job."""
+    """90 of memory, 9 of the replica and 1 live, at 50 % of what the edge can do of that; alone and beside a job.
+
+    One right after the other, and such pairs between runs of nginx at the same rate, as for `memory_hits`.
+    """
     mix = Mix(world)
-    alone, beside, stored_per_s = [], [], []
     with on_load_core():
         with world.edge() as edge:
             mix.warm(edge)
-            capacity_per_s = load(edge, mix.paths()).closed_loop(seconds).per_s
-        rate = capacity_per_s / 2
-        for _ in range(2 * runs - 1):
-            alone.append(mix.measured(rate, seconds)[0])
-            job = world.rewriting(REWRITES_PER_S)
-            try:
-                outcome, stored = mix.measured(rate, seconds)
-            finally:
-                job.kill()
-                job.wait()
-            beside.append(outcome)
-            stored_per_s.append(stored)
-    quiet = _rows(figures, "mix 90/9/1, open loop at 50 %", alone, f"{rate:,.0f}/s", [(0.99, "p99", 5.0)])
+            rate = load(edge, mix.paths()).closed_loop(seconds).per_s / 2
+        with _control(world, rate, _CONTROL_S) as control:
+            between = Between(lambda: mix.pair(rate, seconds), control, limit_ms=_CALM_MS)
+            found = between.found(2 * runs - 1)
+    alone, beside, stored_per_s = zip(*found, strict=True)
+    note = f"{rate:,.0f}/s; {between.note(found)}"
+    quiet = _rows(figures, "mix 90/9/1, open loop at 50 %", alone, note, [(0.99, "p99", 5.0)])
     work = f"mix while a job writes {REWRITES_PER_S:,} keys/s"
-    busy = _rows(figures, work, beside, f"{rate:,.0f}/s", [(0.99, "p99", 5.0)])
+    busy = _rows(figures, work, beside, note, [(0.99, "p99", 5.0)])
     figures.add(Row(work=work, figure=busy, unit="ms p99", anchor="without the job", ratio=busy / quiet, at_most=1.5))
     figures.add(
         Row(
@@ -104,6 +92,24 @@ def mixed(world: World, figures: Figures, *, seconds: float, runs: int) -> None:
             at_least=_REACHED * REWRITES_PER_S,
         )
     )
+
+
+@contextmanager
+def _control(world: World, rate_per_s: float, seconds: float) -> Iterator[Callable[[], Outcome] | None]:
+    """What measures nginx at the same rate; None where it is not installed."""
+    with ExitStack() as servers:
+        try:
+            nginx = servers.enter_context(nginx_return(world.directory, next(iter(world.bodies().values()))))
+        except Missing:
+            yield None
+            return
+        generator = Generator(LOOPBACK, nginx.port, requests(targets(world.hot)), CONNECTIONS)
+        yield lambda: _open_loop(generator, seconds, rate_per_s)
+
+
+def _open_loop(generator: Generator, seconds: float, rate_per_s: float) -> Outcome:
+    with undisturbed():
+        return generator.open_loop(seconds, rate_per_s)
 
 
 class Mix:
@@ -136,14 +142,23 @@ class Mix:
             names += part
         return targets(names)
 
+    def pair(self, rate_per_s: float, seconds: float) -> tuple[Outcome, Outcome, float]:
+        """Alone, and beside a job; and what the replica stored in a second then."""
+        alone, _ = self.measured(rate_per_s, seconds)
+        job = self._world.rewriting(REWRITES_PER_S)
+        try:
+            return alone, *self.measured(rate_per_s, seconds)
+        finally:
+            job.kill()
+            job.communicate()
+
     def measured(self, rate_per_s: float, seconds: float) -> tuple[Outcome, float]:
         """An edge of its own, so that what is on the shelf is in no memory; and what the replica stored in a second."""
         with self._world.edge() as edge:
             self.warm(edge)
             paths = self.paths(int(rate_per_s * seconds) + CONNECTIONS)
             generator, stored = load(edge, paths), self._world.stored()
-            with undisturbed():
-                outcome = generator.open_loop(seconds, rate_per_s)
+            outcome = _open_loop(generator, seconds, rate_per_s)
             return outcome, (self._world.stored() - stored) / outcome.took_s
 
 
@@ -153,7 +168,7 @@ def load(edge: EdgeUnderTest, paths: Sequence[str]) -> Generator:
 
 
 def _rows(
-    figures: Figures, work: str, found: list[Outcome], note: str, limits: Sequence[tuple[float, str, float | None]]
+    figures: Figures, work: str, found: Sequence[Outcome], note: str, limits: Sequence[tuple[float, str, float | None]]
 ) -> float:
     """A row for each percentile; the first one's figure."""
     assert not sum(outcome.failed() for outcome in found), [outcome.statuses for outcome in found]

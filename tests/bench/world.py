@@ -167,9 +167,12 @@ class World:
         give a process its priority back but root, so the primary keeps its place from now on.
         """
         argv = [sys.executable, "-m", "tests.bench.rewrite", self.pair.primary_url, str(per_s)]
-        job = subprocess.Popen(pinned(LOAD_CORE, argv), start_new_session=True)
+        job = subprocess.Popen(pinned(LOAD_CORE, argv), stdout=subprocess.PIPE, start_new_session=True)
         for process in (job.pid, self.pair.primary.process.pid):
             step_back(process)
+        assert job.stdout is not None
+        assert job.stdout.readline() == b"ready\n"
+        self.replicate()
         return job
 
     def stored(self) -> int:
