@@ -81,7 +81,9 @@ def main() -> int:
     ):
         generator = Generator("127.0.0.1", edge.running.port, _requests(world), CONNECTIONS)
         _warm(generator)
-        generator.open_loop(SETTLE_S, options.rate)
+        # With its looks at the metrics, because the first of them take memory for good.
+        settling = list(_samples(edge, generator, SETTLE_S, options.rate))
+        print(f"settled after {settling[-1].at_s:.0f} s", flush=True)
         samples = list(_samples(edge, generator, options.minutes * 60, options.rate))
     at_s = [it.at_s for it in samples]
     trends = {name: trend(at_s, [getattr(it, name) for it in samples]) for name in _WATCHED}
