@@ -165,21 +165,17 @@ class Ladder:
 
     async def from_live(self, asks: Sequence[Ask]) -> list[Answer | Exception]:
         """Steps 4 and 5 for asks of one model that have the same time left; where `answer` raises, the error."""
-        now_ms = self._now_ms()
-        outcomes = [self._again(ask, now_ms) for ask in asks]
+        outcomes = [self._again(ask) for ask in asks]
         cold = [i for i, outcome in enumerate(outcomes) if outcome is None]
         if cold:
             for i, outcome in zip(cold, await self.landed(self.begin([asks[i] for i in cold])), strict=True):
                 outcomes[i] = outcome
         return outcomes  # type: ignore[return-value]
 
-    def _again(self, ask: Ask, now_ms: int) -> Answer | Exception | None:
+    def _again(self, ask: Ask) -> Answer | Exception | None:
         """Step 1 once more: a flight may have landed while the replica was read, and is no longer there to join."""
-        before = self.memory.peek(ask.name)
-        if before is not None:
-            # What memory has a prediction of is not known to be absent.
-            is_answer = now_ms < before.fresh_until_ms and not ask.revalidate and self.judge.is_fresh(before, now_ms)
-            return self._answer(before, Tier.MEMORY, "") if is_answer else None
+        if (found := self.from_memory(ask)) is not None:
+            return found
         try:
             self.refuse(ask)
         except PermanentError as error:

@@ -69,9 +69,9 @@ class Edition:
         slots += self._model_slot, self._order_slot(ordered_key(self._model_name, key.text))
         return self._slots.pack(*slots), lifetime_ms(self.policy, key.text)
 
-    def as_before(self, before: Held, key: Key) -> tuple[bytes, int]:
+    def as_before(self, before: Held | None, key: Key) -> tuple[bytes, int]:
         """The same, from an entry of that key that is at hand, if it is one of ours; a tenth of the work."""
-        if before.edition is not self:
+        if before is None or before.edition is not self:
             return self.of_key(key)
         marks = before.marks
         computed_ms = int.from_bytes(marks[_MARKED : _MARKED + COMPUTED_BYTES], "little")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 
 from edge.ask import Ask
@@ -39,18 +40,22 @@ class Flying:
 
         A flight that was under way by then may have read its rows before such a change; the next one cannot have.
         """
-        landed = await self._within(deadlines)
+        landed = await _within(deadlines, self._flights, self.asks)
         if old := [i for i in self._joined if _has_changed(landed[i], freshness)]:
-            self._flights = self._live.predict(self.asks[0].predictor, [self.asks[i].key for i in old])
-            for i, held in zip(old, await self._within(deadlines, len(old)), strict=True):
+            asks = [self.asks[i] for i in old]
+            flights = self._live.predict(asks[0].predictor, [ask.key for ask in asks])
+            for i, held in zip(old, await _within(deadlines, flights, asks), strict=True):
                 landed[i] = held
         return landed
 
-    async def _within(self, deadlines: Deadlines, flights: int = 0) -> list[Held | Exception]:
-        try:
-            return await deadlines.within(self._flights, self.asks[0].deadline)
-        except TimeoutError as error:
-            return [error] * (flights or len(self.asks))
+
+async def _within(
+    deadlines: Deadlines, flights: asyncio.Future[list[Held | Exception]], asks: Sequence[Ask]
+) -> list[Held | Exception]:
+    try:
+        return await deadlines.within(flights, asks[0].deadline)
+    except TimeoutError as error:
+        return [error] * len(asks)
 
 
 def _has_changed(outcome: Held | Exception, freshness: Freshness) -> bool:

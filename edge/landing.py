@@ -34,8 +34,7 @@ class Landing:
             name = prefix + key.text
             before = memory.peek(name)
             if isinstance(body, bytes):
-                slots, lifetime_ms = edition.of_key(key) if before is None else edition.as_before(before, key)
-                held = edition.hold(slots, lifetime_ms, head, body)
+                held = edition.hold(*edition.as_before(before, key), head, body)
                 memory.put(name, held)
                 outcomes.append(held)
             else:

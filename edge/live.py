@@ -85,12 +85,9 @@ class Live(Generic[T]):
         """
         wait: Wait[T] = Wait(len(keys))
         lane = self._lane(predictor)
-        flights = lane.flights
         for position, key in enumerate(keys):
-            text = key.text
             try:
-                flight = flights.get(text) or self._begin(lane, Flight(text, key))
-                flight.waits.append((wait, position))
+                self._flight(lane, key).waits.append((wait, position))
             except Overloaded as error:
                 wait.land(position, error)
         return wait.future
@@ -101,7 +98,9 @@ class Live(Generic[T]):
         Raises:
             Overloaded: too many keys are waiting.
         """
-        lane = self._lane(predictor)
+        return self._flight(self._lane(predictor), key)
+
+    def _flight(self, lane: KeyLane[T], key: Key) -> Flight[Key, T]:
         return lane.flights.get(key.text) or self._begin(lane, Flight(key.text, key))
 
     def _lane(self, predictor: Predictor) -> KeyLane[T]:

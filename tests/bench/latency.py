@@ -55,7 +55,7 @@ def memory_hits(world: World, figures: Figures, *, capacity_per_s: float, second
         control = servers.enter_context(_control(world, rate, seconds))
         servers.enter_context(on_load_core())
         generator.closed_loop(2.0)
-        between = Between(lambda: _open_loop(generator, seconds, rate), control, limit_ms=_P99_MS)
+        between = Between(lambda: open_loop(generator, seconds, rate), control, limit_ms=_P99_MS)
         found = between.found(2 * runs + 1)
     work = "{}, open loop at 60 %".format
     note = f"{rate:,.0f}/s; {between.note(found)}"
@@ -104,10 +104,11 @@ def _control(world: World, rate_per_s: float, seconds: float) -> Iterator[Callab
             yield None
             return
         generator = Generator(LOOPBACK, nginx.port, requests(targets(world.hot)), CONNECTIONS)
-        yield lambda: _open_loop(generator, seconds, rate_per_s)
+        yield lambda: open_loop(generator, seconds, rate_per_s)
 
 
-def _open_loop(generator: Generator, seconds: float, rate_per_s: float) -> Outcome:
+def open_loop(generator: Generator, seconds: float, rate_per_s: float) -> Outcome:
+    """Requests at a constant rate, from a generator that comes first on its core."""
     with undisturbed():
         return generator.open_loop(seconds, rate_per_s)
 
@@ -158,7 +159,7 @@ class Mix:
             self.warm(edge)
             paths = self.paths(int(rate_per_s * seconds) + CONNECTIONS)
             generator, stored = load(edge, paths), self._world.stored()
-            outcome = _open_loop(generator, seconds, rate_per_s)
+            outcome = open_loop(generator, seconds, rate_per_s)
             return outcome, (self._world.stored() - stored) / outcome.took_s
 
 

@@ -23,8 +23,8 @@ from pathlib import Path
 from deploy.bench.generator import Generator
 from deploy.bench.latencies import Outcome
 from tests.bench.chart import curves
-from tests.bench.cores import LOAD_CORE, pinned, undisturbed
-from tests.bench.latency import on_load_core
+from tests.bench.cores import LOAD_CORE, pinned
+from tests.bench.latency import on_load_core, open_loop
 from tests.bench.trend import Trend, trend
 from tests.bench.world import EdgeUnderTest, World, requests, targets
 
@@ -158,8 +158,7 @@ def _samples(edge: EdgeUnderTest, generator: Generator, seconds: float, rate_per
     last: Sample | None = None
     while time.monotonic() - began_s < seconds:
         cpu_s = edge.running.cpu_s()
-        with undisturbed():
-            outcome = generator.open_loop(SLICE_S, rate_per_s)
+        outcome = open_loop(generator, SLICE_S, rate_per_s)
         cpu_us = (edge.running.cpu_s() - cpu_s) * 1e6 / max(1, len(outcome.latencies_s))
         sample = replace(_look(edge, outcome, time.monotonic() - began_s), cpu_us=cpu_us)
         if last is None or sample.at_s // 60 > last.at_s // 60:

@@ -139,16 +139,22 @@ async def test_requests_of_one_turn_are_one_read() -> None:
     assert door.rig.stats.answers["score", "default", Tier.REPLICA].count == 4
 
 
+def far_away(monkeypatch: pytest.MonkeyPatch) -> Door:
+    """A door whose replica takes its time with the one entry that it has; nobody has the patience to wait for it."""
+    monkeypatch.setattr(fetch, "PATIENCE_S", 0.0)
+    door = Door()
+    door.rig.store(13.0)
+    door.rig.replica.gate.clear()
+    return door
+
+
 @pytest.mark.parametrize(("patience_s", "reads"), [(10.0, 1), (0.0, 4)])
 async def test_who_follows_at_once_is_read_for_with_the_others(
     patience_s: float, reads: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A read waits as long as each look at the connections brings somebody, but not for ever."""
-    monkeypatch.setattr(fetch, "PATIENCE_S", 0.0)
+    door = far_away(monkeypatch)
     monkeypatch.setattr(turn, "PATIENCE_S", patience_s)
-    door = Door()
-    door.rig.store(13.0)
-    door.rig.replica.gate.clear()
     clients = [Client(door) for _ in range(4)]
 
     for client in clients:
@@ -186,10 +192,7 @@ async def test_who_comes_during_a_read_is_read_for_with_the_others() -> None:
 
 async def test_a_read_that_takes_longer_holds_up_nobody_else(monkeypatch: pytest.MonkeyPatch) -> None:
     """The server is far away, and several reads are under way at once."""
-    monkeypatch.setattr(fetch, "PATIENCE_S", 0.0)
-    door = Door()
-    door.rig.store(13.0)
-    door.rig.replica.gate.clear()
+    door = far_away(monkeypatch)
     clients = [Client(door) for _ in range(20)]
 
     for client in clients:
