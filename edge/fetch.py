@@ -136,8 +136,11 @@ class Fetch:
             await self._answer(turn, values)
 
     def _foreseen(self, asks: Sequence[Ask]) -> Flying | None:
-        """What is computed while the replica is asked, because it will have nothing."""
-        if not self._foresight.expects_nothing(asks):
+        """What is computed while the replica is asked, because it will have nothing.
+
+        Not where memory has come to have one of them since it was looked at: that flight cannot be joined any more.
+        """
+        if not self._foresight.expects_nothing(asks) or any(map(self._ladder.from_memory, asks)):
             return None
         try:
             return self._ladder.begin(asks)

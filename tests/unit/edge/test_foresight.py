@@ -8,6 +8,7 @@ from functools import partial
 import pytest
 
 from edge.foresight import IN_A_ROW, Foresight
+from edge.turn import Turn
 from precompute.errors import DeadlineExceeded
 from tests.unit.edge.rig import Rig
 from tests.unit.edge.test_fetch import Client, Door, until
@@ -89,6 +90,23 @@ async def test_an_entry_that_is_there_after_all_is_answered_with() -> None:
     assert [client.total for client in clients] == [99.0, 17.0]
     assert (door.rig.ladder.live.rows, door.rig.stats.foreseen_in_vain) == (2, 1)
     assert not door.fetch._foresight.expects_nothing([door.rig.ask()])
+
+
+async def test_what_landed_while_a_turn_gathered_is_not_computed_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Memory had nothing when the request came; by the time it is read for, somebody else's flight has landed."""
+    door = foreseeing()
+    client = Client(door)
+    door.rig.replica.gate.set()
+
+    async def complete(turn: Turn) -> None:
+        await door.rig.answer()
+
+    monkeypatch.setattr(Turn, "complete", complete)
+    client.ask("a:p")
+    await until(partial(client.has_answers, 1))
+
+    assert client.answers == [(b"200", "memory")]
+    assert door.rig.ladder.live.rows == 1
 
 
 async def test_what_cannot_be_begun_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
