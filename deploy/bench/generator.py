@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import itertools
 import select
 import socket
 import time
@@ -42,8 +43,8 @@ class _Connection:
     number: int
     send: Callable[[bytes], int]
     receive: Callable[[int], bytes]
-    #: When the request in flight was due.
-    due_s: float = 0.0
+    #: When the request in flight was due; None if there is none.
+    due_s: float | None = None
     received: bytes = b""
 
 
@@ -61,10 +62,15 @@ class Generator:
     requests: Sequence[bytes]
     connections: int = 32
     grace_s: float = 5.0
-    _at: int = 0
+    _next: Iterator[bytes] = field(init=False)
     _idle: deque[_Connection] = field(default_factory=deque)
-    _busy: dict[int, _Connection] = field(default_factory=dict)
+    #: All, by number.
+    _opened: dict[int, _Connection] = field(default_factory=dict)
     _outcome: Outcome = field(default_factory=Outcome)
+
+    def __post_init__(self) -> None:
+        """What is sent goes on in the next loop where this one has ended."""
+        self._next = itertools.cycle(self.requests)
 
     def closed_loop(self, seconds: float) -> Outcome:
         """Every connection asks again as soon as it is answered.
@@ -83,11 +89,12 @@ class Generator:
         return self._run(seconds, rate_per_s)
 
     def _run(self, seconds: float, rate_per_s: float | None) -> Outcome:
-        self._idle, self._busy = deque(self._connect() for _ in range(self.connections)), {}
+        self._idle = deque(self._connect() for _ in range(self.connections))
+        self._opened = {connection.number: connection for connection in self._idle}
         try:
             with _woken_in_time(), _uncollected(), select.epoll() as poll:
-                for connection in self._idle:
-                    poll.register(connection.number, select.EPOLLIN)
+                for number in self._opened:
+                    poll.register(number, select.EPOLLIN)
                 self._outcome = Outcome(opened=self._ask_once(poll))
                 began = time.perf_counter()
                 if rate_per_s is None:
@@ -97,7 +104,7 @@ class Generator:
                 self._drain(poll)
                 self._outcome.took_s = time.perf_counter() - began
         finally:
-            for connection in (*self._idle, *self._busy.values()):
+            for connection in self._opened.values():
                 connection.socket.close()
         return self._outcome
 
@@ -143,16 +150,14 @@ class Generator:
 
     def _drain(self, poll: select.epoll) -> None:
         until_s = time.perf_counter() + self.grace_s
-        while self._busy and time.perf_counter() < until_s:
+        while (in_flight := len(self._opened) - len(self._idle)) and time.perf_counter() < until_s:
             self._take_answers(poll, 0.1)
-        self._outcome.unanswered += len(self._busy)
+        self._outcome.unanswered += in_flight
 
     def _ask(self, due_s: float) -> None:
         connection = self._idle.popleft()
         connection.due_s = due_s
-        self._busy[connection.number] = connection
-        request = self.requests[self._at]
-        self._at = (self._at + 1) % len(self.requests)
+        request = next(self._next)
         if connection.send(request) != len(request):
             raise StoreUnavailable("a request does not fit a socket's buffer")
 
@@ -161,10 +166,12 @@ class Generator:
             # epoll knows whole milliseconds only. Who looks without waiting uses up his share of a core that others
             # want too, and is then kept from it for as long as the requests take that he measures.
             select.select([poll], [], [], wait_s)
-        busy, outcome = self._busy, self._outcome
+        opened, clock, is_idle = self._opened, time.perf_counter, self._idle.append
+        take, kinds = self._outcome.latencies_s.append, self._outcome.kinds
         for number, _ in poll.poll(0):
-            connection = busy.get(number)
-            if connection is None:
+            connection = opened[number]
+            due_s = connection.due_s
+            if due_s is None:
                 raise StoreUnavailable("the server hung up on an idle connection")
             data = connection.receive(_CHUNK_BYTES)
             if not data:
@@ -175,12 +182,10 @@ class Generator:
             if answer is None:
                 connection.received = data
                 continue
-            outcome.latencies_s.append(time.perf_counter() - connection.due_s)
-            outcome.statuses[answer[0]] += 1
-            if answer[1]:
-                outcome.tiers[answer[1]] += 1
-            connection.received = b""
-            self._idle.append(busy.pop(number))
+            take(clock() - due_s)
+            kinds[answer] += 1
+            connection.due_s, connection.received = None, b""
+            is_idle(connection)
 
 
 @contextlib.contextmanager

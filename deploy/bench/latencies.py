@@ -24,18 +24,33 @@ class Outcome:
     Attributes:
         took_s: from the first request to the last answer.
         latencies_s: one for each answer; in an open loop from the moment it was due.
-        statuses: answers by HTTP status.
-        tiers: answers by where `Cache-Status` says they came from.
+        kinds: answers by HTTP status, and by where `Cache-Status` says they came from; "" if it is not there.
         unanswered: requests that were due and got no answer.
         opened: answers to the requests that opened the connections, which count for nothing else.
     """
 
     took_s: float = 0.0
     latencies_s: array[float] = field(default_factory=lambda: array("d"))
-    statuses: Counter[int] = field(default_factory=Counter)
-    tiers: Counter[str] = field(default_factory=Counter)
+    kinds: Counter[tuple[int, str]] = field(default_factory=Counter)
     unanswered: int = 0
     opened: int = 0
+
+    @property
+    def statuses(self) -> Counter[int]:
+        """Answers by HTTP status."""
+        found: Counter[int] = Counter()
+        for (status, _), count in self.kinds.items():
+            found[status] += count
+        return found
+
+    @property
+    def tiers(self) -> Counter[str]:
+        """Answers by where they came from, of those that say so."""
+        found: Counter[str] = Counter()
+        for (_, tier), count in self.kinds.items():
+            if tier:
+                found[tier] += count
+        return found
 
     @property
     def per_s(self) -> float:

@@ -14,7 +14,7 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.bench import latency, million, node, processes, telemetry
+from tests.bench import latency, million, mix, node, processes, telemetry
 from tests.bench.chart import bars
 from tests.bench.contest import Contest
 from tests.bench.figures import Figures, Row
@@ -58,7 +58,7 @@ def main() -> int:
         load = {"seconds": options.seconds, "runs": options.runs}
         if own := contest.per_s("nearcast, memory"):
             _measure(figures, latency.memory_hits, world, capacity_per_s=own, **load)
-        _measure(figures, latency.mixed, world, **load)
+        _measure(figures, mix.mixed, world, **load)
         _measure(figures, node.cold_callers, world)
         _measure(figures, node.warm_start, world)
         _measure(figures, million.pauses, world)

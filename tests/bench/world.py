@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -29,7 +28,7 @@ from precompute.predictor import Predictor
 from precompute.registry import Registry
 from precompute.store import Store
 from precompute.sweep import sweep
-from tests.bench.cores import LOAD_CORE, SERVER_CORE, Running, pinned, server, step_back
+from tests.bench.cores import LOAD_CORE, SERVER_CORE, Running, server
 from tests.onnx_models import mlp
 from tests.waiting import wait_until
 
@@ -159,21 +158,6 @@ class World:
             wait_until(edge.is_ready, 60.0, "the edge does not get ready")
             edge.ready_after_s = time.monotonic() - began
             yield edge
-
-    def rewriting(self, per_s: int) -> subprocess.Popen[bytes]:
-        """A process that stores entries at a constant rate until it is ended, as a precompute job does.
-
-        It and the primary make way for the load: whoever asks is not to wait for them, only for the edge. Nobody may
-        give a process its priority back but root, so the primary keeps its place from now on.
-        """
-        argv = [sys.executable, "-m", "tests.bench.rewrite", self.pair.primary_url, str(per_s)]
-        job = subprocess.Popen(pinned(LOAD_CORE, argv), stdout=subprocess.PIPE, start_new_session=True)
-        for process in (job.pid, self.pair.primary.process.pid):
-            step_back(process)
-        assert job.stdout is not None
-        assert job.stdout.readline() == b"ready\n"
-        self.replicate()
-        return job
 
     def stored(self) -> int:
         """Values that the replica has stored since it started."""

@@ -1,0 +1,131 @@
+"""Requests that memory, the replica and the model answer, in an open loop: alone, and while a job stores entries."""
+
+from __future__ import annotations
+
+import random
+import statistics
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import NamedTuple
+
+from deploy.bench.latencies import Outcome
+from tests.bench.between import Between
+from tests.bench.figures import Figures, Row
+from tests.bench.latency import control, load, on_load_core, open_loop, rows
+from tests.bench.rewriting import Rewriting, rewriting
+from tests.bench.world import EdgeUnderTest, World, targets
+
+REWRITES_PER_S = 50_000
+#: Of that rate, or it was not the load that it is said to be.
+_REACHED = 0.95
+#: Of a hundred requests, how many keys nobody has asked this edge for before: with an entry, and without one.
+REPLICA_SHARE, LIVE_SHARE = 9, 1
+_HITS_EACH = (100 - REPLICA_SHARE - LIVE_SHARE) // REPLICA_SHARE
+#: An edge is warm when its hot keys have been answered from memory so many times each; half a second a step at most.
+_WARM_ROUNDS, _WARM_STEPS = 5, 60
+#: How long the mix is asked for at a time, and nginx; and what p99 nginx may have: on a machine that does nothing else
+#: it is 0.2 ms.
+_WINDOW_S, _CONTROL_S, _CALM_MS = 1.0, 0.5, 0.5
+_P99_MS, _BESIDE = 5.0, 1.5
+
+
+class Pair(NamedTuple):
+    """Two runs, one right after the other.
+
+    Attributes:
+        stored_per_s: what the replica stored during the second.
+    """
+
+    alone: Outcome
+    beside: Outcome
+    stored_per_s: float
+
+    def ratio(self) -> float:
+        """Of the p99."""
+        return self.beside.ms(0.99)[0] / self.alone.ms(0.99)[0]
+
+
+def mixed(world: World, figures: Figures, *, seconds: float, runs: int) -> None:
+    """90 of memory, 9 of the replica and 1 live, at 50 % of what the edge can do of that; alone and beside a job.
+
+    The same edge, by turns, and such pairs between runs of nginx at the same rate, as for hits in memory. How much
+    slower it is beside the job is the median of what the pairs say: from one pair to the next the machine changes by
+    more than that.
+    """
+    with on_load_core(), rewriting(world, REWRITES_PER_S) as job, Mix.of(world) as mix:
+        rate = mix.capacity_per_s(seconds) / 2
+        with control(world, rate, _CONTROL_S) as nginx:
+            between = Between(lambda: mix.pair(job, rate, _WINDOW_S), nginx, limit_ms=_CALM_MS)
+            found = between.found(round(2 * runs * seconds / _WINDOW_S))
+    alone, beside, stored_per_s = zip(*found, strict=True)
+    note = f"{rate:,.0f}/s; {between.note(found)}"
+    rows(figures, "mix 90/9/1, open loop at 50 %", alone, note, [(0.99, "p99", _P99_MS)])
+    work = f"mix while a job writes {REWRITES_PER_S:,} keys/s"
+    busy_ms = rows(figures, work, beside, note, [(0.99, "p99", _P99_MS)])
+    ratio = statistics.median(pair.ratio() for pair in found)
+    figures.add(Row(work=work, figure=busy_ms, unit="ms p99", anchor="without the job", ratio=ratio, at_most=_BESIDE))
+    figures.add(
+        Row(
+            work="keys that the replica took meanwhile",
+            figure=statistics.median(stored_per_s),
+            unit="keys/s",
+            at_least=_REACHED * REWRITES_PER_S,
+        )
+    )
+
+
+class Mix:
+    """Requests of three kinds, at random, to an edge that sees those of two kinds for the first time."""
+
+    def __init__(self, world: World, edges: ExitStack) -> None:
+        self._world, self._edges = world, edges
+        self._random = random.Random(0)
+        self._cold = iter(world.cold)
+        self._edge = self._renewed()
+
+    @classmethod
+    @contextmanager
+    def of(cls, world: World) -> Iterator[Mix]:
+        """With an edge that runs until the end of the block."""
+        with ExitStack() as edges:
+            yield cls(world, edges)
+
+    def capacity_per_s(self, seconds: float) -> float:
+        """What it can do of this mix; of its keys one in two is left for runs."""
+        return load(self._edge, self._paths(len(self._shelf) * _HITS_EACH // 2)).closed_loop(seconds).per_s
+
+    def pair(self, job: Rewriting, rate_per_s: float, seconds: float) -> Pair:
+        """Alone, and beside the job."""
+        count = int(rate_per_s * seconds)
+        if len(self._shelf) < 2 * (count // _HITS_EACH + 1):
+            self._edges.close()
+            self._edge = self._renewed()
+        first, second = (load(self._edge, self._paths(count)) for _ in range(2))
+        alone = open_loop(first, seconds, rate_per_s)
+        with job.going_on():
+            stored = self._world.stored()
+            beside = open_loop(second, seconds, rate_per_s)
+            stored_per_s = (self._world.stored() - stored) / beside.took_s
+        return Pair(alone, beside, stored_per_s)
+
+    def _renewed(self) -> EdgeUnderTest:
+        """An edge that has the hot keys in memory, and nothing of what is on the shelf."""
+        edge = self._edges.enter_context(self._world.edge())
+        generator, hits = load(edge, targets(self._world.hot)), 0
+        for _ in range(_WARM_STEPS):
+            hits += generator.closed_loop(0.5).tiers["memory"]
+            if hits > _WARM_ROUNDS * len(self._world.hot):
+                self._shelf = list(self._world.shelf)
+                return edge
+        raise AssertionError(f"{hits} memory hits in {_WARM_STEPS / 2:g} s")
+
+    def _paths(self, count: int) -> Sequence[str]:
+        """At least so many, which use up a part of what is on the shelf."""
+        names: list[str] = []
+        while len(names) < count:
+            part = [self._shelf.pop(), *self._random.choices(self._world.hot, k=_HITS_EACH)]
+            if self._random.random() < LIVE_SHARE / REPLICA_SHARE and (cold := next(self._cold, None)):
+                part.append(cold)
+            self._random.shuffle(part)
+            names += part
+        return targets(names)
