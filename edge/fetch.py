@@ -38,7 +38,6 @@ log = logging.getLogger(__name__)
 
 #: Tiers whose answers have the body and the headers of the entry that they hold.
 _FRESH = (Tier.REPLICA, Tier.MEMORY, Tier.LIVE)
-
 MAX_READING = 8
 
 
@@ -136,10 +135,7 @@ class Fetch:
             await self._answer(turn, values)
 
     def _foreseen(self, asks: Sequence[Ask]) -> Flying | None:
-        """What is computed while the replica is asked, because it will have nothing.
-
-        Not where memory has come to have one of them since it was looked at: that flight cannot be joined any more.
-        """
+        """What is computed while the replica is asked, because it will have nothing; and no flight has landed since."""
         if not self._foresight.expects_nothing(asks) or any(map(self._ladder.from_memory, asks)):
             return None
         try:

@@ -73,6 +73,16 @@ class OrderlyProtocol(HttpToolsProtocol):
             # What was read before the refused request has been answered.
             self._refusal()
 
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Called by the event loop. What is still being answered knows this; this no longer knows it.
+
+        Each would keep the other until the garbage collector comes by, and by then so many connections may have come
+        and gone that the memory they took cannot be given back.
+        """
+        super().connection_lost(exc)
+        self.cycle = None  # type: ignore[assignment]
+        self.pipeline.clear()
+
     def is_idle(self) -> bool:
         """Whether nothing is being answered."""
         return self.cycle is None or self.cycle.response_complete

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
+import weakref
 from collections.abc import Callable
 
 import pytest
@@ -100,6 +102,30 @@ async def test_a_hit_behind_a_slow_request_waits_for_it() -> None:
     assert before == [b"/miss"]
     assert talk.asked == [b"/miss", b"/hit"]
     assert talk.statuses == [b"200", b"200", b"200"]
+
+
+@pytest.mark.parametrize("leaves_early", [False, True])
+@pytest.mark.parametrize("packet", [HIT, MISS, MISS + HIT, PREDICTION, POST + b"0\r\n\r\n"])
+async def test_what_a_connection_took_is_free_once_it_has_ended(packet: bytes, leaves_early: bool) -> None:
+    """Without the garbage collector, for which memory in use and memory that was freed come to lie side by side."""
+    talk = Talk()
+    talk.say(packet)
+    await talk.settle()
+    gc.disable()
+    try:
+        if leaves_early:
+            talk.lane.connection_lost(ConnectionResetError())
+        talk.allowed.set()
+        await talk.settle()
+        if not leaves_early:
+            talk.lane.connection_lost(None)
+        ended = weakref.ref(talk.lane)
+        del talk.lane
+        await talk.settle()
+
+        assert ended() is None
+    finally:
+        gc.enable()
 
 
 async def test_after_a_slow_request_the_lane_is_open_again() -> None:
