@@ -1,52 +1,54 @@
-"""Runs by turns with those of a simpler server, which tell whether the machine is fit to measure anything."""
+"""Runs by turns with those of a simpler server, which tell when the machine is fit to measure anything."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
 from deploy.bench.latencies import Outcome
 
 T = TypeVar("T")
-#: How many runs there are at most, for each that is wanted.
-_TRIES = 3
+#: What p99 the other server may have for a run beside its own to be fit: on a machine that does nothing else, nginx
+#: has 0.2 ms.
+CALM_MS = 0.5
 
 
 class Between(Generic[T]):
-    """Runs, each between two of another server that tell whether the machine is fit.
+    """Runs, each between two of another server; those count that lie between the calmest.
 
     Attributes:
-        all: in order.
-        fit: those for which the other's p99 was below the limit before and after; all if there is no other.
-        controls: of the other.
+        runs: in order, each with the larger p99 in ms of its two neighbours; 0 if there is no other server.
+        controls: of the other server.
     """
 
-    def __init__(self, own: Callable[[], T], control: Callable[[], Outcome] | None, *, limit_ms: float) -> None:
-        self.all: list[T] = []
-        self.fit: list[T] = []
+    def __init__(self, own: Callable[[], T], control: Callable[[], Outcome] | None) -> None:
+        self.runs: list[tuple[T, float]] = []
         self.controls: list[Outcome] = []
         self._own, self._control = own, control
-        self._limit_ms = limit_ms
+        self._counted_ms = math.nan
 
-    def found(self, wanted: int) -> list[T]:
-        """So many that are fit; if there are too few of them among three times as many, all."""
-        was_fit = self._is_fit()
-        while len(self.fit) < wanted and len(self.all) < _TRIES * wanted:
-            self.all.append(self._own())
-            before, was_fit = was_fit, self._is_fit()
-            if before and was_fit:
-                self.fit.append(self.all[-1])
-        return self.fit if len(self.fit) >= wanted else self.all
+    def found(self, wanted: int, at_most: int) -> list[T]:
+        """So many that are fit; if there are fewer among `at_most`, those that come nearest to it."""
+        before_ms = self._controlled_ms()
+        while self._fit() < wanted and len(self.runs) < at_most:
+            run, after_ms = self._own(), self._controlled_ms()
+            self.runs.append((run, max(before_ms, after_ms)))
+            before_ms = after_ms
+        counted = sorted(self.runs, key=lambda it: it[1])[:wanted]
+        self._counted_ms = counted[-1][1]
+        return [run for run, _ in counted]
 
     def note(self, found: list[T]) -> str:
         """How they were found."""
-        said = f"of {len(self.all)} runs, {len(found)} count"
-        if not self.controls:
-            return said
-        return f"{said}; {len(self.fit)} were between two of nginx below {self._limit_ms:g} ms"
+        said = f"{len(found)} of {len(self.runs)} runs count"
+        return f"{said}, those beside runs of nginx below {self._counted_ms:.2f} ms" if self.controls else said
 
-    def _is_fit(self) -> bool:
+    def _fit(self) -> int:
+        return sum(ms < CALM_MS for _, ms in self.runs)
+
+    def _controlled_ms(self) -> float:
         if self._control is None:
-            return True
+            return 0.0
         self.controls.append(self._control())
-        return self.controls[-1].ms(0.99)[0] < self._limit_ms
+        return self.controls[-1].ms(0.99)[0]
