@@ -13,7 +13,7 @@ from edge.client import calls, transport
 from edge.client.attempts import Attempts, Patience
 from edge.client.calls import By, Call
 from edge.client.keys import Context, Key, KeyedBy
-from edge.client.replies import error_of
+from edge.client.replies import Reply, error_of
 from edge.contract.answers import Answer, Failure, Ranking, Scalar
 from edge.contract.models import Model, ModelDetails
 
@@ -132,12 +132,18 @@ class Client:
         raise AssertionError("unreachable")
 
     def _once(self, call: Call[T], attempts: Attempts, headers: Mapping[str, str] | None) -> T:
-        left_s = attempts.left_s()
-        told = call.within(left_s) if attempts.has_deadline else call
-        try:
-            reply = transport.reply(self._http.request(**transport.parameters(told, left_s, headers)))
-        except httpx.RequestError as error:
-            raise transport.unreachable(call, error) from error
+        reply = self._reply(call, attempts, headers)
         if (problem := error_of(reply)) is not None:
             raise problem
         return call.read(reply)
+
+    def _reply(self, call: Call[T], attempts: Attempts, headers: Mapping[str, str] | None) -> Reply:
+        """Asked for again at once, while there is time, where our own pool took the connection away."""
+        while True:
+            left_s = attempts.left_s()
+            told = call.within(left_s) if attempts.has_deadline else call
+            try:
+                return transport.reply(self._http.request(**transport.parameters(told, left_s, headers)))
+            except httpx.RequestError as error:
+                if not transport.was_taken_away(error):
+                    raise transport.unreachable(call, error) from error

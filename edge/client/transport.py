@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Mapping
 from typing import Any
 
@@ -43,3 +44,17 @@ def reply(response: httpx.Response) -> Reply:
 def unreachable(call: Call[Any], error: httpx.RequestError) -> Unreachable:
     """What to call a failure that is no answer."""
     return Unreachable(f"{call.method} {call.path}: {type(error).__name__} {error}".rstrip())
+
+
+def was_taken_away(error: httpx.RequestError) -> bool:
+    """Whether the connection was closed on our own side while an answer was waited for.
+
+    httpcore's pool looks after idle connections on behalf of one thread while others begin to use them: an answer that
+    has just come then looks like a server that hung up.
+    """
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError):
+            return cause.errno == errno.EBADF
+        cause = cause.__cause__
+    return False
