@@ -20,7 +20,7 @@ CONNECTIONS = 64
 #: What a memory hit may take at 60 % of capacity.
 _P99_MS, _P999_MS = 1.0, 5.0
 #: How long they are asked at a time, so that what else the machine does falls into few of the runs.
-_WINDOW_S = 1.0
+_WINDOW_S = 0.5
 #: And how many runs there are at most, for each that counts.
 _TRIES = 6
 

@@ -24,7 +24,7 @@ _HITS_EACH = (100 - REPLICA_SHARE - LIVE_SHARE) // REPLICA_SHARE
 #: An edge is warm when its hot keys have been answered from memory so many times each; half a second a step at most.
 _WARM_ROUNDS, _WARM_STEPS = 5, 60
 #: How long the mix is asked for at a time, and nginx.
-_WINDOW_S, _CONTROL_S = 1.0, 0.5
+_WINDOW_S, _CONTROL_S = 0.5, 0.25
 #: How many pairs there are at most, for each that counts.
 _TRIES = 3
 _P99_MS, _BESIDE = 5.0, 1.5
