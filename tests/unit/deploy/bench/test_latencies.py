@@ -25,8 +25,10 @@ def test_there_may_be_no_values() -> None:
 
 def test_an_outcome_counts_what_failed() -> None:
     """Other answers, and those that never came."""
-    outcome = Outcome(2.0, array("d", [0.003, 0.001, 0.002]), Counter({200: 2, 503: 1}), unanswered=4)
+    kinds = Counter({(200, "memory"): 1, (200, "live"): 1, (503, ""): 1})
+    outcome = Outcome(2.0, array("d", [0.003, 0.001, 0.002]), kinds, unanswered=4)
 
     assert outcome.failed() == 5
+    assert (outcome.statuses, outcome.tiers) == ({200: 2, 503: 1}, {"memory": 1, "live": 1})
     assert outcome.per_s == 1.5
     assert outcome.ms(0.5, 1.0) == [2.0, 3.0]
