@@ -83,6 +83,8 @@ class Mix:
         self._world, self._edges = world, edges
         self._random = random.Random(0)
         self._cold = iter(world.cold)
+        #: What the edge has not been asked for yet.
+        self._shelf: list[str] = []
         self._edge = self._renewed()
 
     @classmethod
