@@ -7,6 +7,10 @@ _LENGTH = b"\r\ncontent-length: "
 _CACHE_STATUS = b"\r\ncache-status: "
 _MEMORY = b"nearcast-memory; hit"
 _REPLICA = b"nearcast-replica; hit"
+#: How an answer begins that most are like, and the rest of its line if nothing but a number follows.
+_OK = b"HTTP/1.1 200"
+_FRESH = _CACHE_STATUS + _MEMORY + b"; ttl="
+_MEMORY_HIT = (200, "memory")
 
 
 def read_answer(data: bytes) -> tuple[int, str] | None:
@@ -17,18 +21,35 @@ def read_answer(data: bytes) -> tuple[int, str] | None:
     end = data.find(_END)
     if end < 0:
         return None
-    head, found_at = data, data.find(_LENGTH, 0, end)
-    if found_at < 0:
-        # Others write the names of their fields as they like.
-        head = data[:end].lower()
-        found_at = head.find(_LENGTH)
-        if found_at < 0:
-            return None
-    begin = found_at + len(_LENGTH)
-    stop = head.find(b"\r", begin)
-    length = int(head[begin:stop] if stop >= 0 else head[begin:])
-    if len(data) < end + len(_END) + length:
+    # From behind: it is the last field of a nearcast edge's.
+    length_at = data.rfind(_LENGTH, 0, end)
+    if length_at < 0:
+        return _read_spelled_otherwise(data, end)
+    begin = length_at + len(_LENGTH)
+    if len(data) < end + len(_END) + int(data[begin : data.find(b"\r", begin)]):
         return None
+    fresh_at = data.find(_FRESH, 0, end)
+    if fresh_at >= 0 and data.startswith(_OK):
+        ttl_at = fresh_at + len(_FRESH)
+        if data[ttl_at : data.find(b"\r", ttl_at)].isdigit():
+            return _MEMORY_HIT
+    return _kind(data, data, end)
+
+
+def _read_spelled_otherwise(data: bytes, end: int) -> tuple[int, str] | None:
+    """Others write the names of their fields as they like."""
+    head = data[:end].lower() + _END
+    length_at = head.find(_LENGTH)
+    if length_at < 0:
+        return None
+    begin = length_at + len(_LENGTH)
+    if len(data) < end + len(_END) + int(head[begin : head.find(b"\r", begin)]):
+        return None
+    return _kind(data, head, end)
+
+
+def _kind(data: bytes, head: bytes, end: int) -> tuple[int, str]:
+    """Its status and tier; the fields' names in `head` are in small letters."""
     at = head.find(_CACHE_STATUS, 0, end)
     return int(data[9:12]), _tier(head, at + len(_CACHE_STATUS), end) if at >= 0 else ""
 

@@ -47,6 +47,14 @@ class _Connection:
     due_s: float | None = None
     received: bytes = b""
 
+    def wait_for_more(self, data: bytes) -> None:
+        """Of the answer in flight this has come, and it is not all."""
+        if self.due_s is None:
+            raise StoreUnavailable("the server hung up on an idle connection")
+        if not data:
+            raise StoreUnavailable("the server hung up in the middle of a request")
+        self.received += data
+
 
 @dataclass(slots=True)
 class Generator:
@@ -136,8 +144,8 @@ class Generator:
         last_s = began_s + count * interval_s + self.grace_s
         while due < count:
             now_s = time.perf_counter()
-            while due < count and self._idle and began_s + due * interval_s <= now_s:
-                self._ask(began_s + due * interval_s)
+            while due < count and self._idle and (due_s := began_s + due * interval_s) <= now_s:
+                self._ask(due_s)
                 due += 1
             if now_s > last_s:
                 self._outcome.unanswered += count - due
@@ -162,25 +170,21 @@ class Generator:
             raise StoreUnavailable("a request does not fit a socket's buffer")
 
     def _take_answers(self, poll: select.epoll, wait_s: float) -> None:
-        if wait_s:
+        ready = poll.poll(0)
+        if wait_s and not ready:
             # epoll knows whole milliseconds only. Who looks without waiting uses up his share of a core that others
             # want too, and is then kept from it for as long as the requests take that he measures.
             select.select([poll], [], [], wait_s)
+            ready = poll.poll(0)
         opened, clock, is_idle = self._opened, time.perf_counter, self._idle.append
         take, kinds = self._outcome.latencies_s.append, self._outcome.kinds
-        for number, _ in poll.poll(0):
+        for number, _ in ready:
             connection = opened[number]
-            due_s = connection.due_s
-            if due_s is None:
-                raise StoreUnavailable("the server hung up on an idle connection")
             data = connection.receive(_CHUNK_BYTES)
-            if not data:
-                raise StoreUnavailable("the server hung up in the middle of a request")
-            if connection.received:
-                data = connection.received + data
-            answer = read_answer(data)
-            if answer is None:
-                connection.received = data
+            answer = read_answer(connection.received + data if connection.received else data)
+            due_s = connection.due_s
+            if answer is None or due_s is None:
+                connection.wait_for_more(data)
                 continue
             take(clock() - due_s)
             kinds[answer] += 1
