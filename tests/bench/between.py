@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
@@ -26,7 +25,7 @@ class Between(Generic[T]):
         self.runs: list[tuple[T, float]] = []
         self.controls: list[Outcome] = []
         self._own, self._control = own, control
-        self._counted_ms = math.nan
+        self._counted: list[int] = []
 
     def found(self, wanted: int, at_most: int) -> list[T]:
         """So many that are fit; if there are fewer among `at_most`, those that come nearest to it."""
@@ -35,14 +34,20 @@ class Between(Generic[T]):
             run, after_ms = self._own(), self._controlled_ms()
             self.runs.append((run, max(before_ms, after_ms)))
             before_ms = after_ms
-        counted = sorted(self.runs, key=lambda it: it[1])[:wanted]
-        self._counted_ms = counted[-1][1]
-        return [run for run, _ in counted]
+        self._counted = sorted(range(len(self.runs)), key=lambda at: self.runs[at][1])[:wanted]
+        return [self.runs[at][0] for at in self._counted]
 
-    def note(self, found: list[T]) -> str:
-        """How they were found."""
-        said = f"{len(found)} of {len(self.runs)} runs count"
-        return f"{said}, those beside runs of nginx below {self._counted_ms:.2f} ms" if self.controls else said
+    def counted_controls(self) -> list[Outcome]:
+        """Those before and after a run that counts."""
+        beside = {at + step for at in self._counted for step in (0, 1)}
+        return [self.controls[at] for at in sorted(beside)]
+
+    def note(self) -> str:
+        """How what was found was chosen."""
+        said = f"{len(self._counted)} of {len(self.runs)} runs count"
+        if not self.controls:
+            return said
+        return f"{said}, those beside runs of nginx below {self.runs[self._counted[-1]][1]:.2f} ms"
 
     def _fit(self) -> int:
         return sum(ms < CALM_MS for _, ms in self.runs)

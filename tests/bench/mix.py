@@ -25,6 +25,8 @@ _HITS_EACH = (100 - REPLICA_SHARE - LIVE_SHARE) // REPLICA_SHARE
 _WARM_ROUNDS, _WARM_STEPS = 5, 60
 #: How long the mix is asked for at a time, and nginx.
 _WINDOW_S, _CONTROL_S = 0.5, 0.25
+#: What an edge may do of the mix; and how many times what it did before it is given, so that it sees no key again.
+_FIRST_PER_S, _AMPLE = 60_000, 1.3
 #: How many pairs there are at most, for each that counts.
 _TRIES = 3
 _P99_MS, _BESIDE = 5.0, 1.5
@@ -49,21 +51,23 @@ class Pair(NamedTuple):
 def mixed(world: World, figures: Figures, *, seconds: float, runs: int) -> None:
     """90 of memory, 9 of the replica and 1 live, at 50 % of what the edge can do of that; alone and beside a job.
 
-    The same edge, by turns, and such pairs between runs of nginx at the same rate, as for hits in memory. How much
-    slower it is beside the job is the median of what the pairs say: from one pair to the next the machine changes by
-    more than that.
+    The same edge, by turns, at half of what it could do right before, and such pairs between runs of nginx at the same
+    rate, as for hits in memory. How much slower it is beside the job is the median of what the pairs say: from one pair
+    to the next the machine changes by more than that.
     """
-    with on_load_core(), rewriting(world, REWRITES_PER_S) as job, Mix.of(world) as mix:
-        rate = mix.capacity_per_s(seconds) / 2
-        with control(world, rate, _CONTROL_S) as nginx:
-            between = Between(lambda: mix.pair(job, rate, _WINDOW_S), nginx)
-            wanted = round(2 * runs * seconds / _WINDOW_S)
-            found = between.found(wanted, at_most=_TRIES * wanted)
+    with (
+        on_load_core(),
+        rewriting(world, REWRITES_PER_S) as job,
+        Mix.of(world, _WINDOW_S) as mix,
+        control(world, lambda: mix.rate_per_s, _CONTROL_S) as nginx,
+    ):
+        between = Between(lambda: mix.pair(job), nginx)
+        wanted = round(2 * runs * seconds / _WINDOW_S)
+        found = between.found(wanted, at_most=_TRIES * wanted)
     alone, beside, stored_per_s = zip(*found, strict=True)
-    note = f"{rate:,.0f}/s; {between.note(found)}"
-    rows(figures, "mix 90/9/1, open loop at 50 %", alone, note, [(0.99, "p99", _P99_MS)])
+    rows(figures, "mix 90/9/1, open loop at 50 %", alone, between.note(), [(0.99, "p99", _P99_MS)])
     work = f"mix while a job writes {REWRITES_PER_S:,} keys/s"
-    busy_ms = rows(figures, work, beside, note, [(0.99, "p99", _P99_MS)])
+    busy_ms = rows(figures, work, beside, between.note(), [(0.99, "p99", _P99_MS)])
     ratio = statistics.median(pair.ratio() for pair in found)
     figures.add(Row(work=work, figure=busy_ms, unit="ms p99", anchor="without the job", ratio=ratio, at_most=_BESIDE))
     figures.add(
@@ -77,40 +81,48 @@ def mixed(world: World, figures: Figures, *, seconds: float, runs: int) -> None:
 
 
 class Mix:
-    """Requests of three kinds, at random, to an edge that sees those of two kinds for the first time."""
+    """Requests of three kinds, at random, to an edge that sees those of two kinds for the first time.
 
-    def __init__(self, world: World, edges: ExitStack) -> None:
-        self._world, self._edges = world, edges
+    Attributes:
+        rate_per_s: half of what the edge could do of them when it was last measured.
+    """
+
+    def __init__(self, world: World, edges: ExitStack, seconds: float) -> None:
+        self._world, self._edges, self._seconds = world, edges, seconds
         self._random = random.Random(0)
         self._cold = iter(world.cold)
         #: What the edge has not been asked for yet.
         self._shelf: list[str] = []
         self._edge = self._renewed()
+        self.rate_per_s = _FIRST_PER_S / 2
+        self._measure()
 
     @classmethod
     @contextmanager
-    def of(cls, world: World) -> Iterator[Mix]:
-        """With an edge that runs until the end of the block."""
+    def of(cls, world: World, seconds: float) -> Iterator[Mix]:
+        """With an edge that runs until the end of the block; each run takes so long."""
         with ExitStack() as edges:
-            yield cls(world, edges)
+            yield cls(world, edges, seconds)
 
-    def capacity_per_s(self, seconds: float) -> float:
-        """What it can do of this mix; of its keys one in two is left for runs."""
-        return load(self._edge, self._paths(len(self._shelf) * _HITS_EACH // 2)).closed_loop(seconds).per_s
+    def pair(self, job: Rewriting) -> Pair:
+        """Its capacity, and then its latencies, alone and beside the job."""
+        self._measure()
+        count = int(self.rate_per_s * self._seconds)
+        first, second = (load(self._edge, self._paths(count)) for _ in range(2))
+        alone = open_loop(first, self._seconds, self.rate_per_s)
+        with job.going_on():
+            stored = self._world.stored()
+            beside = open_loop(second, self._seconds, self.rate_per_s)
+            stored_per_s = (self._world.stored() - stored) / beside.took_s
+        return Pair(alone, beside, stored_per_s)
 
-    def pair(self, job: Rewriting, rate_per_s: float, seconds: float) -> Pair:
-        """Alone, and beside the job."""
-        count = int(rate_per_s * seconds)
+    def _measure(self) -> None:
+        """Half of the capacity; two runs at that rate take as many requests again."""
+        count = int(_AMPLE * 2 * self.rate_per_s * self._seconds)
         if len(self._shelf) < 2 * (count // _HITS_EACH + 1):
             self._edges.close()
             self._edge = self._renewed()
-        first, second = (load(self._edge, self._paths(count)) for _ in range(2))
-        alone = open_loop(first, seconds, rate_per_s)
-        with job.going_on():
-            stored = self._world.stored()
-            beside = open_loop(second, seconds, rate_per_s)
-            stored_per_s = (self._world.stored() - stored) / beside.took_s
-        return Pair(alone, beside, stored_per_s)
+        self.rate_per_s = load(self._edge, self._paths(count)).closed_loop(self._seconds).per_s / 2
 
     def _renewed(self) -> EdgeUnderTest:
         """An edge that has the hot keys in memory, and nothing of what is on the shelf."""

@@ -71,7 +71,7 @@ def capacity(
     argv = command(directory, server, targets, connections=connections, numbered=numbered)
     asked = 0.0
     for _ in range(_WARM_S):
-        asked += _run([*argv, "-d1s"], server).per_s
+        asked += one_second(argv, server).per_s
         if asked >= _WARM_ROUNDS * len(targets):
             break
     return median([_run([*argv, f"-d{seconds:g}s"], server) for _ in range(runs)])
@@ -114,6 +114,11 @@ def counted(said: str) -> Counted:
     assert count, said
     assert p99, said
     return Counted(float(rate[1]), int(count[1]), float(p99[1]) * {"us": 0.001, "ms": 1.0, "s": 1000.0}[p99[2]])
+
+
+def one_second(argv: Sequence[str], server: Running) -> Capacity:
+    """A single run, of what `command` has made."""
+    return _run([*argv, "-d1s"], server)
 
 
 def _run(argv: Sequence[str], server: Running) -> Capacity:
