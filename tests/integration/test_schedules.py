@@ -232,14 +232,18 @@ def test_a_paused_job_does_not_run(flights: Flights, declared: ScheduleStore, le
 def test_every_fire_runs_exactly_once_though_leaders_are_killed(
     flights: Flights, declared: ScheduleStore, ledgers: Ledgers
 ) -> None:
-    """Three leaders one after the other, and always another one stands by."""
+    """Three leaders one after the other, and always another one stands by.
+
+    With leases long enough that a slow machine changes leaders within the grace: later than that a fire was missed.
+    """
+    settings = flights.settings.model_copy(update={"lease_ttl_s": 1.6})
     declared.add("quick", QUICK)
     with ExitStack() as running:
-        running.enter_context(role("worker", flights.settings))
-        leader = running.enter_context(role("scheduler", flights.settings))
+        running.enter_context(role("worker", settings))
+        leader = running.enter_context(role("scheduler", settings))
         for term in (1, 2, 3):
             wait_until(lambda leader=leader, term=term: f"leading, term {term}" in leader.said)
-            follower = running.enter_context(role("scheduler", flights.settings))
+            follower = running.enter_context(role("scheduler", settings))
             ended(ledgers, "quick", "finished", 3 * term)
             leader.process.send_signal(signal.SIGKILL)
             leader = follower
