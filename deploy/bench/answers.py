@@ -22,34 +22,21 @@ def read_answer(data: bytes) -> tuple[int, str] | None:
     if end < 0:
         return None
     # From behind: it is the last field of a nearcast edge's.
-    length_at = data.rfind(_LENGTH, 0, end)
+    head, length_at = data, data.rfind(_LENGTH, 0, end)
     if length_at < 0:
-        return _read_spelled_otherwise(data, end)
-    begin = length_at + len(_LENGTH)
-    if len(data) < end + len(_END) + int(data[begin : data.find(b"\r", begin)]):
-        return None
-    fresh_at = data.find(_FRESH, 0, end)
-    if fresh_at >= 0 and data.startswith(_OK):
-        ttl_at = fresh_at + len(_FRESH)
-        if data[ttl_at : data.find(b"\r", ttl_at)].isdigit():
-            return _MEMORY_HIT
-    return _kind(data, data, end)
-
-
-def _read_spelled_otherwise(data: bytes, end: int) -> tuple[int, str] | None:
-    """Others write the names of their fields as they like."""
-    head = data[:end].lower() + _END
-    length_at = head.find(_LENGTH)
-    if length_at < 0:
-        return None
+        # Others write the names of their fields as they like.
+        head = data[:end].lower() + _END
+        length_at = head.rfind(_LENGTH)
+        if length_at < 0:
+            return None
     begin = length_at + len(_LENGTH)
     if len(data) < end + len(_END) + int(head[begin : head.find(b"\r", begin)]):
         return None
-    return _kind(data, head, end)
-
-
-def _kind(data: bytes, head: bytes, end: int) -> tuple[int, str]:
-    """Its status and tier; the fields' names in `head` are in small letters."""
+    fresh_at = head.find(_FRESH, 0, end)
+    if fresh_at >= 0 and data.startswith(_OK):
+        ttl_at = fresh_at + len(_FRESH)
+        if head[ttl_at : head.find(b"\r", ttl_at)].isdigit():
+            return _MEMORY_HIT
     at = head.find(_CACHE_STATUS, 0, end)
     return int(data[9:12]), _tier(head, at + len(_CACHE_STATUS), end) if at >= 0 else ""
 

@@ -26,7 +26,7 @@ _WARM_ROUNDS, _WARM_STEPS = 5, 60
 #: How long the mix is asked for at a time, and nginx.
 _WINDOW_S, _CONTROL_S = 0.5, 0.25
 #: What an edge may do of the mix; and how many times what it did before it is given, so that it sees no key again.
-_FIRST_PER_S, _AMPLE = 60_000, 1.3
+_FIRST_PER_S, _AMPLE = 60_000, 2
 #: How many pairs there are at most, for each that counts.
 _TRIES = 3
 _P99_MS, _BESIDE = 5.0, 1.5
@@ -108,6 +108,7 @@ class Mix:
         """Its capacity, and then its latencies, alone and beside the job."""
         self._measure()
         count = int(self.rate_per_s * self._seconds)
+        self._stock(2 * count)
         first, second = (load(self._edge, self._paths(count)) for _ in range(2))
         alone = open_loop(first, self._seconds, self.rate_per_s)
         with job.going_on():
@@ -117,12 +118,16 @@ class Mix:
         return Pair(alone, beside, stored_per_s)
 
     def _measure(self) -> None:
-        """Half of the capacity; two runs at that rate take as many requests again."""
+        """Half of the capacity."""
         count = int(_AMPLE * 2 * self.rate_per_s * self._seconds)
-        if len(self._shelf) < 2 * (count // _HITS_EACH + 1):
+        self._stock(count)
+        self.rate_per_s = load(self._edge, self._paths(count)).closed_loop(self._seconds).per_s / 2
+
+    def _stock(self, count: int) -> None:
+        """Another edge, where too little is left on the shelf for two lists of so many requests in all."""
+        if len(self._shelf) < count // _HITS_EACH + 2:
             self._edges.close()
             self._edge = self._renewed()
-        self.rate_per_s = load(self._edge, self._paths(count)).closed_loop(self._seconds).per_s / 2
 
     def _renewed(self) -> EdgeUnderTest:
         """An edge that has the hot keys in memory, and nothing of what is on the shelf."""

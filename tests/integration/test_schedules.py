@@ -327,10 +327,8 @@ def test_a_leader_that_wakes_up_while_it_lists_keys_adds_nothing(
     assert states == {f"{run.id}.1.default": "cancelled", f"{run.id}.2.default": "finished"}
 
 
-def test_without_redis_nothing_is_scheduled_and_then_it_is_made_up_for(
-    tmp_path: Path, own_redis_pair: RedisPair
-) -> None:
-    """By the same rule; the scheduler itself lives on."""
+def test_a_scheduler_outlives_its_redis(tmp_path: Path, own_redis_pair: RedisPair) -> None:
+    """It leads no more while Redis is away, and runs what is declared once it is back."""
     flights = Flights.publish(tmp_path, own_redis_pair.primary_url, lease_ttl_s=1.0, redis_timeout_s=0.5)
     with role("scheduler", flights.settings) as scheduler:
         wait_until(lambda: "leading, term 1" in scheduler.said)
@@ -341,7 +339,9 @@ def test_without_redis_nothing_is_scheduled_and_then_it_is_made_up_for(
         again.put(20)
         ScheduleStore(again.store, again.project).add("quick", QUICK)
         with role("worker", flights.settings):
-            ended(Ledgers(again.store), "quick", "finished", 2)
+            runs = ended(Ledgers(again.store), "quick", "finished", 2)
+        assert scheduler.process.poll() is None
+    assert {run.written for run in runs} == {20}
     again.store.close()
     flights.store.close()
 
