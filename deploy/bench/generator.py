@@ -31,7 +31,7 @@ from precompute.errors import StoreUnavailable
 #: What one receive takes; answers are smaller.
 _CHUNK_BYTES = 1 << 16
 #: An open loop's rest between two looks; it lasts as long again until the system has woken it.
-_STEP_S = 0.00002
+STEP_S = 0.00002
 #: How late the system may wake us; usually it is 50 µs.
 _TIMER_SLACK = Path("/proc/self/timerslack_ns")
 _SLACK_NS = 1000
@@ -151,8 +151,8 @@ class Generator:
                 self._outcome.unanswered += count - due
                 return
             wait_s = began_s + due * interval_s - now_s if self._idle else 0.01
-            if wait_s <= _STEP_S:
-                time.sleep(_STEP_S)
+            if wait_s <= STEP_S:
+                time.sleep(STEP_S)
                 wait_s = 0.0
             self._take_answers(poll, wait_s)
 

@@ -12,6 +12,7 @@ from deploy.bench.latencies import Outcome
 from deploy.local.ports import LOOPBACK
 from tests.bench.anchors import nginx_return
 from tests.bench.between import Between
+from tests.bench.compiled import CompiledGenerator
 from tests.bench.cores import LOAD_CORE, Missing, Running, undisturbed
 from tests.bench.figures import Figures, Row
 from tests.bench.world import EdgeUnderTest, World, requests, targets
@@ -73,7 +74,7 @@ class Hits:
 
     def __init__(self, world: World, edge: Running, capacity_per_s: float) -> None:
         paths = targets(world.hot)
-        self.generator = Generator(LOOPBACK, edge.port, requests(paths), CONNECTIONS)
+        self.generator = CompiledGenerator(LOOPBACK, edge.port, requests(paths), CONNECTIONS)
         self.rate_per_s = _SHARE * capacity_per_s
         self._edge = edge
         self._wrk = command(world.directory, edge, paths, connections=_WRK_CONNECTIONS)
@@ -93,7 +94,7 @@ def control(world: World, rate_per_s: Callable[[], float], seconds: float) -> It
         except Missing:
             yield None
             return
-        generator = Generator(LOOPBACK, nginx.port, requests(targets(world.hot)), CONNECTIONS)
+        generator = CompiledGenerator(LOOPBACK, nginx.port, requests(targets(world.hot)), CONNECTIONS)
         yield lambda: open_loop(generator, seconds, rate_per_s())
 
 
@@ -103,9 +104,9 @@ def open_loop(generator: Generator, seconds: float, rate_per_s: float) -> Outcom
         return generator.open_loop(seconds, rate_per_s)
 
 
-def load(edge: EdgeUnderTest, paths: Sequence[str]) -> Generator:
+def load(edge: EdgeUnderTest, paths: Sequence[str]) -> CompiledGenerator:
     """What asks an edge for these, over and over."""
-    return Generator(LOOPBACK, edge.running.port, requests(paths), CONNECTIONS)
+    return CompiledGenerator(LOOPBACK, edge.running.port, requests(paths), CONNECTIONS)
 
 
 def rows(
