@@ -1,9 +1,9 @@
 """One pipelined connection to a Redis server, for one event loop.
 
-Commands are packed and replies parsed by hiredis. What is sent in one turn of the loop leaves in one write; replies
-resolve futures in order. A caller may give up waiting, but a command in flight is never cancelled: its reply is
-awaited and dropped, so nobody can be handed another's. The oldest command in flight bounds the wait of all: when it
-has had no reply for `timeout_s` the connection is dropped and everything in flight fails.
+Commands are packed and replies parsed by hiredis. What is sent in one turn of the loop leaves in one write, in the next
+turn unless somebody cannot wait; replies resolve futures in order. A caller may give up waiting, but a command in
+flight is never cancelled: its reply is awaited and dropped, so nobody can be handed another's. The oldest one bounds
+the wait of all: without a reply for `timeout_s` the connection is dropped and everything in flight fails.
 """
 
 from __future__ import annotations
@@ -77,8 +77,11 @@ class Link:
         if self._wire is not None:
             self._wire.drop("closed")
 
-    def run(self, commands: Sequence[Command]) -> asyncio.Future[list[Reply]]:
+    def run(self, commands: Sequence[Command], *, at_once: bool = False) -> asyncio.Future[list[Reply]]:
         """Sends commands back to back; error replies stand in the list as `CommandFailed`.
+
+        Args:
+            at_once: they leave now, behind what was sent before: for whoever has gathered already.
 
         Raises:
             StoreUnavailable: not connected.
@@ -86,7 +89,7 @@ class Link:
         """
         if self._wire is None:
             raise StoreUnavailable(f"Redis at {display_url(self.url)} is unavailable")
-        return self._wire.send(commands)
+        return self._wire.send(commands, at_once=at_once)
 
     async def _connect(self) -> _Wire:
         wire = _Wire(asyncio.get_running_loop(), self._timeout_s)
@@ -166,7 +169,7 @@ class _Wire(asyncio.Protocol):
         self.closed = asyncio.Event()
         self.reason = ""
 
-    def send(self, commands: Sequence[Command]) -> asyncio.Future[list[Reply]]:
+    def send(self, commands: Sequence[Command], *, at_once: bool = False) -> asyncio.Future[list[Reply]]:
         if self.closed.is_set():
             raise StoreUnavailable(f"Redis connection lost: {self.reason}")
         if self._commands + len(commands) > MAX_IN_FLIGHT:
@@ -177,13 +180,15 @@ class _Wire(asyncio.Protocol):
             future.set_result([])
             return future
         packed = [hiredis.pack_command(c) for c in commands]  # type: ignore[arg-type]
-        if not self._unsent:
+        if not self._unsent and not at_once:
             self._loop.call_soon(self._flush)
         self._unsent += packed
         self._in_flight.append((len(commands), future, self._loop.time()))
         self._commands += len(commands)
         if self._watch is None:
             self._watch = self._loop.call_later(self._timeout_s, self._check_wait)
+        if at_once:
+            self._flush()
         return future
 
     def _flush(self) -> None:

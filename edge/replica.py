@@ -40,15 +40,15 @@ class Replica:
         return future
 
     def run(self, commands: Sequence[Command]) -> asyncio.Future[list[Reply]]:
-        """A pipeline, as `Link.run`."""
-        return self.link.run(commands)
+        """A pipeline, as `Link.run`, which leaves at once."""
+        return self.link.run(commands, at_once=True)
 
     def _flush(self) -> None:
         wanted, waiting = self._wanted, self._waiting
         self._wanted, self._waiting = [], []
         commands: list[Command] = [("MGET", *wanted[at : at + SLICE]) for at in range(0, len(wanted), SLICE)]
         try:
-            sent = self.link.run(commands)
+            sent = self.link.run(commands, at_once=True)
         except Exception as error:
             _fail(waiting, error)
             return

@@ -153,6 +153,24 @@ async def test_commands_of_one_turn_leave_together(server: Server, connect: Call
     link._wire._transport = transport
 
 
+async def test_what_cannot_wait_leaves_at_once(server: Server, connect: Callable[..., Link]) -> None:
+    """Together with what was asked for before, and in that order."""
+    link = connect()
+    await link.open()
+    assert link._wire is not None
+    writes: list[bytes] = []
+    transport = link._wire._transport
+    link._wire._transport = _Recorder(transport, writes)  # type: ignore[assignment]
+
+    asked = [link.run([echo(1)]), link.run([echo(2)], at_once=True)]
+    left = len(writes)
+    asked.append(link.run([echo(3)]))
+
+    assert await asyncio.gather(*asked) == [[b"1"], [b"2"], [b"3"]]
+    assert (left, len(writes)) == (1, 2)
+    link._wire._transport = transport
+
+
 async def test_a_refused_command_says_nothing_about_its_neighbours(connect: Callable[..., Link]) -> None:
     """Its error stands in the list."""
     link = connect()

@@ -22,7 +22,7 @@ class FakeLink:
         self.gate = asyncio.Event()
         self.gate.set()
 
-    def run(self, commands: Sequence[Command]) -> asyncio.Future[list[Reply]]:
+    def run(self, commands: Sequence[Command], *, at_once: bool) -> asyncio.Future[list[Reply]]:
         if isinstance(self.error, StoreUnavailable):
             raise self.error
         self.sent.append(commands)
