@@ -112,10 +112,10 @@ class Ladder:
         held = self.memory.get(name)
         return held if held is not None and self.judge.is_fresh(held, now_ms) else None
 
-    async def read(self, names: Sequence[str], deadline: float) -> Sequence[bytes | None]:
+    async def read(self, names: Sequence[str], deadline: float, *, at_once: bool = False) -> Sequence[bytes | None]:
         """What the replica has under the keys of some entries; nothing if it cannot be asked, or takes too long."""
         try:
-            return await self._deadlines.within(self._replica.get(names), deadline)
+            return await self._deadlines.within(self._replica.get(names, at_once=at_once), deadline)
         except (TransientError, TimeoutError):
             self._stats.replica_failures += len(names)
             return [None] * len(names)
@@ -163,12 +163,13 @@ class Ladder:
             self._stats.revalidations_shed += 1
         return self._answer(held, Tier.STALE, why)
 
-    async def from_live(self, asks: Sequence[Ask]) -> list[Answer | Exception]:
+    async def from_live(self, asks: Sequence[Ask], *, at_once: bool = False) -> list[Answer | Exception]:
         """Steps 4 and 5 for asks of one model that have the same time left; where `answer` raises, the error."""
         outcomes = [self._again(ask) for ask in asks]
         cold = [i for i, outcome in enumerate(outcomes) if outcome is None]
         if cold:
-            for i, outcome in zip(cold, await self.landed(self.begin([asks[i] for i in cold])), strict=True):
+            flying = self.begin([asks[i] for i in cold], at_once=at_once)
+            for i, outcome in zip(cold, await self.landed(flying), strict=True):
                 outcomes[i] = outcome
         return outcomes  # type: ignore[return-value]
 
@@ -182,9 +183,9 @@ class Ladder:
             return error
         return None
 
-    def begin(self, asks: Sequence[Ask]) -> Flying:
+    def begin(self, asks: Sequence[Ask], *, at_once: bool = False) -> Flying:
         """Sees to it that asks are computed, as for `from_live`; `landed` brings what comes of them."""
-        return Flying(self.live, asks, [ask.why(self._kept(ask)) for ask in asks])
+        return Flying(self.live, asks, [ask.why(self._kept(ask)) for ask in asks], at_once=at_once)
 
     async def landed(self, flying: Flying) -> list[Answer | Exception]:
         """Steps 4 and 5 for what was begun, one outcome for each ask."""

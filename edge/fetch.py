@@ -122,7 +122,7 @@ class Fetch:
         asks = [one.ask for one in turn.requests]
         foreseen = self._foreseen(asks)
         try:
-            values = await self._ladder.read([ask.name for ask in asks], turn.deadline)
+            values = await self._ladder.read([ask.name for ask in asks], turn.deadline, at_once=True)
         finally:
             self._reading -= 1
         self._launch_waiting()
@@ -139,7 +139,7 @@ class Fetch:
         if not self._foresight.expects_nothing(asks) or any(map(self._ladder.from_memory, asks)):
             return None
         try:
-            return self._ladder.begin(asks)
+            return self._ladder.begin(asks, at_once=True)
         except Exception:
             log.exception("could not be begun, and is tried again once the replica has answered")
             return None
@@ -179,7 +179,7 @@ class Fetch:
         return ask.predictor, ask.name if ask.key.text in self._ladder.live.under_way(ask.predictor) else ""
 
     def _from_live(self, together: Sequence[Fetched]) -> Coroutine[None, None, list[Answer | Exception]]:
-        return self._ladder.from_live([one.ask for one in together])
+        return self._ladder.from_live([one.ask for one in together], at_once=True)
 
     async def _compute(
         self, together: Sequence[Fetched], work: Coroutine[None, None, list[Answer | Exception]]

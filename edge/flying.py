@@ -22,13 +22,13 @@ class Flying:
 
     __slots__ = ("_flights", "_joined", "_live", "asks", "whys")
 
-    def __init__(self, live: Live[Held], asks: Sequence[Ask], whys: Sequence[str]) -> None:
-        """At least one ask."""
+    def __init__(self, live: Live[Held], asks: Sequence[Ask], whys: Sequence[str], *, at_once: bool = False) -> None:
+        """At least one ask; `at_once` as for `Live.predict`."""
         self.asks, self.whys = asks, whys
         self._live = live
         under_way = live.under_way(asks[0].predictor)
         self._joined = [i for i, ask in enumerate(asks) if ask.key.text in under_way]
-        self._flights = live.predict(asks[0].predictor, [ask.key for ask in asks])
+        self._flights = live.predict(asks[0].predictor, [ask.key for ask in asks], at_once=at_once)
 
     @property
     def policy(self) -> Policy:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import time
 from collections.abc import Callable, Container, Iterable, Sequence
 from typing import Any, Generic, TypeVar
 
@@ -77,11 +76,13 @@ class Live(Generic[T]):
         lane = self._lanes.get(predictor)
         return lane.flights if lane is not None else ()
 
-    def predict(self, predictor: Predictor, keys: Sequence[Key]) -> asyncio.Future[list[T | Exception]]:
+    def predict(
+        self, predictor: Predictor, keys: Sequence[Key], *, at_once: bool = False
+    ) -> asyncio.Future[list[T | Exception]]:
         """Joins the flights that compute these keys, or begins them.
 
         The future is the caller's own. It brings what has become of each key once all have landed, which those begun
-        together do together, and raises nothing.
+        together do together, and raises nothing. Whoever has gathered already need not wait for this turn: `at_once`.
         """
         wait: Wait[T] = Wait(len(keys))
         lane = self._lane(predictor)
@@ -90,6 +91,7 @@ class Live(Generic[T]):
                 self._flight(lane, key).waits.append((wait, position))
             except Overloaded as error:
                 wait.land(position, error)
+        self._schedule(lane, at_once=at_once)
         return wait.future
 
     def fly(self, predictor: Predictor, key: Key) -> Flight[Key, T]:
@@ -98,7 +100,10 @@ class Live(Generic[T]):
         Raises:
             Overloaded: too many keys are waiting.
         """
-        return self._flight(self._lane(predictor), key)
+        lane = self._lane(predictor)
+        flight = self._flight(lane, key)
+        self._schedule(lane)
+        return flight
 
     def _flight(self, lane: KeyLane[T], key: Key) -> Flight[Key, T]:
         return lane.flights.get(key.text) or self._begin(lane, Flight(key.text, key))
@@ -124,6 +129,7 @@ class Live(Generic[T]):
                 raise Overloaded(f"{self.given_waiting} given rows are waiting for live inference")
             flight = self._begin(lane, Flight(given.name, given, given.rows))
             self.given_waiting += given.rows
+            self._schedule(lane)
         return landed([flight]).future
 
     async def close(self) -> None:
@@ -145,17 +151,18 @@ class Live(Generic[T]):
         self.waiting += flight.rows
         lane.flights[flight.name] = flight
         lane.waiting.append(flight)
-        self._schedule(lane)
         return flight
 
-    def _schedule(self, lane: _AnyLane) -> None:
+    def _schedule(self, lane: _AnyLane, *, at_once: bool = False) -> None:
         if lane.waiting and not lane.scheduled and lane.under_way < MAX_UNDER_WAY:
             lane.scheduled = True
             loading = lane.predictor.loading()
-            if loading is None:
-                asyncio.get_running_loop().call_soon(self._launch, lane)
-            else:
+            if loading is not None:
                 loading.add_done_callback(lambda _: self._launch(lane))
+            elif at_once:
+                self._launch(lane)
+            else:
+                asyncio.get_running_loop().call_soon(self._launch, lane)
 
     def _launch(self, lane: _AnyLane) -> None:
         flights = lane.take()
@@ -184,7 +191,7 @@ class Live(Generic[T]):
     def _compute(self, lane: _AnyLane, flights: _Flights, run: Run[Any], replies: list[Reply]) -> None:
         try:
             if lane.expected_s(lane.size(flights)) <= INLINE_S:
-                self._land(lane, flights, run, *_computed(run, replies))
+                self._land(lane, flights, run, *run.timed(replies))
                 return
         except Exception as error:
             if isinstance(error, ModelStuck):
@@ -193,7 +200,7 @@ class Live(Generic[T]):
             self._end(lane, flights, itertools.repeat(error))
             return
         self.in_threads += 1
-        computed = asyncio.get_running_loop().run_in_executor(None, _computed, run, replies)
+        computed = asyncio.get_running_loop().run_in_executor(None, run.timed, replies)
         computed.add_done_callback(lambda done: self._from_thread(lane, flights, run, done))
 
     def _from_thread(
@@ -236,14 +243,3 @@ def _opened(lanes: dict[Predictor, L], lane: L) -> L:
             del lanes[old]
     lanes[lane.predictor] = lane
     return lane
-
-
-def _computed(run: Run[Any], replies: list[Reply]) -> tuple[object, float]:
-    """A batch, and the processor time it took.
-
-    By the clock, a batch that was interrupted once would seem slow; moved to a thread, it then waits for the event loop
-    as well, and would seem slow for good.
-    """
-    began_s = time.thread_time()
-    batch = run.compute(replies)
-    return batch, time.thread_time() - began_s

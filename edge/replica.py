@@ -26,17 +26,22 @@ class Replica:
         self._wanted: list[str] = []
         self._waiting: list[tuple[int, int, asyncio.Future[list[Value]]]] = []
 
-    def get(self, keys: Sequence[str]) -> asyncio.Future[list[Value]]:
+    def get(self, keys: Sequence[str], *, at_once: bool = False) -> asyncio.Future[list[Value]]:
         """The values of some keys, in order; None where there is none.
+
+        Args:
+            at_once: this turn is not waited for, whoever asks has gathered already.
 
         The future raises StoreUnavailable or Overloaded when the server cannot be asked.
         """
         loop = asyncio.get_running_loop()
-        if not self._waiting:
+        if not self._waiting and not at_once:
             loop.call_soon(self._flush)
         future: asyncio.Future[list[Value]] = loop.create_future()
         self._waiting.append((len(self._wanted), len(keys), future))
         self._wanted += keys
+        if at_once:
+            self._flush()
         return future
 
     def run(self, commands: Sequence[Command]) -> asyncio.Future[list[Reply]]:
@@ -46,6 +51,8 @@ class Replica:
     def _flush(self) -> None:
         wanted, waiting = self._wanted, self._waiting
         self._wanted, self._waiting = [], []
+        if not waiting:
+            return
         commands: list[Command] = [("MGET", *wanted[at : at + SLICE]) for at in range(0, len(wanted), SLICE)]
         try:
             sent = self.link.run(commands, at_once=True)

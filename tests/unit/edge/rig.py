@@ -99,7 +99,7 @@ class FakeReplica:
         del self.values[row_key(view, entity)]
         self.logs[view] = at(change_ms)
 
-    def get(self, keys: Sequence[str]) -> asyncio.Future[list[bytes | None]]:
+    def get(self, keys: Sequence[str], *, at_once: bool = False) -> asyncio.Future[list[bytes | None]]:
         self.gets += 1
         # A plain future, as the real one is: it may be failed from outside.
         return asyncio.shield(asyncio.ensure_future(self._answered([self.values.get(key) for key in keys])))

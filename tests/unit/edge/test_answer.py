@@ -435,7 +435,7 @@ async def slow_reader(rig: Rig, key: str) -> tuple[asyncio.Task[Answer], asyncio
     """A caller whose read of the replica is under way, and that read; others' reads are answered as ever."""
     reading: asyncio.Future[list[bytes | None]] = asyncio.get_running_loop().create_future()
     read = rig.replica.get
-    rig.replica.get = lambda _: reading  # type: ignore[method-assign]
+    rig.replica.get = lambda _, **__: reading  # type: ignore[method-assign]
     caller = asyncio.create_task(rig.answer(key))
     await asyncio.sleep(0)
     rig.replica.get = read  # type: ignore[method-assign]

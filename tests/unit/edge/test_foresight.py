@@ -114,7 +114,7 @@ async def test_what_cannot_be_begun_is_tried_again(monkeypatch: pytest.MonkeyPat
     door = foreseeing()
     monkeypatch.setattr(door.fetch._foresight, "expects_nothing", lambda asks: True)
     begin, failures = door.rig.ladder.begin, [ValueError("no")]
-    monkeypatch.setattr(door.rig.ladder, "begin", lambda asks: _begin(begin, failures, asks))
+    monkeypatch.setattr(door.rig.ladder, "begin", lambda asks, **_: _begin(begin, failures, asks))
     client = Client(door)
 
     client.ask("a:p")

@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from edge import live as live_module
+from edge import batch_lane
 from edge.batch_lane import MAX_BATCH
 from edge.live import INLINE_S, MAX_UNDER_WAY, Live
 from precompute.entry import Entry
@@ -64,6 +64,17 @@ async def test_a_hundred_callers_of_one_key_cost_one_row() -> None:
 
     assert (bench.live.rows, bench.live.batches, len(bench.rig.replica.runs)) == (1, 1, 1)
     assert all(entry is entries[0] for entry in entries)
+
+
+async def test_what_is_gathered_already_is_read_for_at_once() -> None:
+    """All keys together, and before the turn is over."""
+    bench = Bench()
+
+    landing = bench.live.predict(bench.rig.predictor, [bench.key(i) for i in range(5)], at_once=True)
+
+    assert len(bench.rig.replica.runs) == 1
+    assert len(await landing) == 5
+    assert (bench.live.rows, bench.live.batches) == (5, 1)
 
 
 async def test_keys_of_one_turn_are_one_batch() -> None:
@@ -223,7 +234,7 @@ class TestWhereABatchIsComputed:
             return complete(plan, replies, now_ms)
 
         monkeypatch.setattr(bench.rig.predictor, "complete", timed)
-        monkeypatch.setattr(live_module.time, "thread_time", lambda: clock["s"])
+        monkeypatch.setattr(batch_lane.time, "thread_time", lambda: clock["s"])
         return bench
 
     async def run(self, bench: Bench, rows: int, took_ms: float) -> None:

@@ -51,6 +51,18 @@ async def test_gets_of_one_turn_are_one_mget() -> None:
     assert link.sent == [[("MGET", "a", "b", "absent", "c", "a")]]
 
 
+async def test_whoever_has_gathered_already_does_not_wait_for_the_turn() -> None:
+    """What waits is taken along."""
+    replica, link = make()
+
+    waiting = replica.get(["a"])
+    hurried = replica.get(["b", "c"], at_once=True)
+    sent = list(link.sent)
+
+    assert await asyncio.gather(waiting, hurried) == [[b"a"], [b"b", b"c"]]
+    assert sent == link.sent == [[("MGET", "a", "b", "c")]]
+
+
 async def test_gets_of_different_turns_are_not_held_back() -> None:
     """Nobody waits for a timer."""
     replica, link = make()

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edge import live as live_module
+from edge import batch_lane
 from edge.batch_lane import MAX_BATCH
 from edge.tensor_lane import GivenRows
 from precompute.errors import Overloaded, PermanentError
@@ -172,7 +172,7 @@ class TestWhereTheyAreComputed:
             return run_together(*arguments)
 
         monkeypatch.setattr("edge.tensor_lane.run_together", timed)
-        monkeypatch.setattr(live_module.time, "thread_time", lambda: clock["s"])
+        monkeypatch.setattr(batch_lane.time, "thread_time", lambda: clock["s"])
         return Bench()
 
     async def test_the_first_goes_to_a_thread_and_the_next_need_not(self, bench: Bench) -> None:
