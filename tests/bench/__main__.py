@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 import tempfile
 import traceback
@@ -50,6 +51,8 @@ def main() -> int:
         print("needs two cores: one for the server and one for the load", file=sys.stderr)
         return 2
     figures = Figures()
+    # Whoever ends it shall have the machine back as it was.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     with housekeeping_aside(SERVER_CORE) as moved:
         print(f"{moved} threads of the kernel keep off core {SERVER_CORE} meanwhile", flush=True)
         contest = _measured(options, figures)
