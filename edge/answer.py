@@ -17,7 +17,7 @@ for that to be known.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 
 from edge.absent import SHARE, AbsentKeys
 from edge.ask import Answer, Ask
@@ -30,6 +30,7 @@ from edge.key_facts import KeyFacts
 from edge.landing import Landing
 from edge.live import Live
 from edge.memory import Memory
+from edge.reads import Reads
 from edge.replica import Replica
 from edge.stats import Stats, Tier
 from edge.write_back import WriteBack
@@ -68,7 +69,7 @@ class Ladder:
         self.absent = AbsentKeys(memory.max_bytes // SHARE, freshness, lag_s, now_ms)
         landing = Landing(memory, self.editions, self.absent, write_back)
         self.live = Live(replica, landing.take, now_ms, max_waiting=max_waiting)
-        self._replica = replica
+        self.reads = Reads(replica, stats)
         self._freshness = freshness
         self.judge = Judge(freshness, lag_s, stats, now_ms)
         self._stats = stats
@@ -112,13 +113,9 @@ class Ladder:
         held = self.memory.get(name)
         return held if held is not None and self.judge.is_fresh(held, now_ms) else None
 
-    async def read(self, names: Sequence[str], deadline: float, *, at_once: bool = False) -> Sequence[bytes | None]:
-        """What the replica has under the keys of some entries; nothing if it cannot be asked, or takes too long."""
-        try:
-            return await self._deadlines.within(self._replica.get(names, at_once=at_once), deadline)
-        except (TransientError, TimeoutError):
-            self._stats.replica_failures += len(names)
-            return [None] * len(names)
+    async def read(self, names: Sequence[str], deadline: float) -> Sequence[bytes | None]:
+        """What the replica has under the keys of some entries."""
+        return await self.reads.wait_for(names, deadline)
 
     def from_replica(self, ask: Ask, value: bytes | None, facts: KeyFacts | None = None) -> Answer | None:
         """Steps 2 and 3, with what was read; and what is known of the key, if somebody has that at hand."""
@@ -163,12 +160,22 @@ class Ladder:
             self._stats.revalidations_shed += 1
         return self._answer(held, Tier.STALE, why)
 
-    async def from_live(self, asks: Sequence[Ask], *, at_once: bool = False) -> list[Answer | Exception]:
-        """Steps 4 and 5 for asks of one model that have the same time left; where `answer` raises, the error."""
+    def from_live(
+        self, asks: Sequence[Ask], *, at_once: bool = False
+    ) -> Coroutine[None, None, list[Answer | Exception]]:
+        """Steps 4 and 5 for asks of one model that have the same time left; where `answer` raises, the error.
+
+        They are begun when this returns; what it returns is to be awaited.
+        """
         outcomes = [self._again(ask) for ask in asks]
         cold = [i for i, outcome in enumerate(outcomes) if outcome is None]
-        if cold:
-            flying = self.begin([asks[i] for i in cold], at_once=at_once)
+        flying = self.begin([asks[i] for i in cold], at_once=at_once) if cold else None
+        return self._filled_in(outcomes, cold, flying)
+
+    async def _filled_in(
+        self, outcomes: list[Answer | Exception | None], cold: Sequence[int], flying: Flying | None
+    ) -> list[Answer | Exception]:
+        if flying is not None:
             for i, outcome in zip(cold, await self.landed(flying), strict=True):
                 outcomes[i] = outcome
         return outcomes  # type: ignore[return-value]

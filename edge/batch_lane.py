@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
@@ -10,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, TypeVar
 
 from edge.flights import Flight
+from edge.wire import Then
 from precompute.predictor import Predictor
 from precompute.updates import Reply
 
@@ -27,12 +27,12 @@ class Run(Generic[T]):
     """One batch on its way.
 
     Attributes:
-        read: what it needs from the replica; None if it needs nothing.
+        read: asks the replica for what it needs, and says who is to be told; None if it needs nothing.
         compute: made of the replies, in whichever thread.
         land: one outcome for each flight, from what was computed; on the event loop.
     """
 
-    read: asyncio.Future[list[Reply]] | None
+    read: Callable[[Then], None] | None
     compute: Callable[[list[Reply]], Any]
     land: Callable[[Any], Iterable[T | Exception]]
 

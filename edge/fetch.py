@@ -1,9 +1,9 @@
 """GETs of predictions that memory does not have, asked for as plainly as can be: no conditions, a canonical key.
 
 The ladder decides as it does for everybody. Left out is what reads targets and headers that may hold anything, which
-costs as much as the read from the replica; and a task for each request, which costs a third of it: those that come in
-while a read is under way are read for together, and answered one right behind the other as soon as their values are
-there. What the replica does not answer is computed together, too.
+costs as much as the read from the replica; and a task for each request, or even for each read, which costs a third of
+it: those that come in while a read is under way are read for together, and answered one right behind the other as soon
+as their values are there. What the replica does not answer is computed together, too.
 """
 
 from __future__ import annotations
@@ -15,29 +15,22 @@ from collections.abc import Coroutine, Sequence
 from functools import partial
 
 from edge.answer import Ladder
-from edge.api import request_id
-from edge.api.headers import answer_headers
 from edge.api.predict import Predict
-from edge.api.problems import send_problem
-from edge.api.wire import send_response
 from edge.ask import Answer, Ask
 from edge.flying import Flying
 from edge.foresight import Foresight
-from edge.held import Held
+from edge.giving import Giving
 from edge.hit import HitDoor
-from edge.key_facts import KeyFacts
 from edge.meaning import Meaning
 from edge.serving import Serving
 from edge.short_cut import ShortCycle
-from edge.stats import Stats, Tier
+from edge.stats import Stats
 from edge.turn import PATIENCE_S, Fetched, Turn
 from precompute.errors import NearcastError
 from precompute.predictor import Predictor
 
 log = logging.getLogger(__name__)
 
-#: Tiers whose answers have the body and the headers of the entry that they hold.
-_FRESH = (Tier.REPLICA, Tier.MEMORY, Tier.LIVE)
 MAX_READING = 8
 
 
@@ -51,8 +44,9 @@ class Fetch:
         self._ladder = ladder
         self._serving = serving
         self._stats = stats
-        self._predict = predict
+        self._giving = Giving(hits, stats, predict)
         self._budget_s = budget_ms / 1000
+        self._loop = asyncio.get_running_loop()
         #: What has not been read for yet; whether that is about to begin; and how many reads are under way.
         self._turn: Turn | None = None
         self._launching = False
@@ -69,7 +63,7 @@ class Fetch:
         try:
             self._ladder.absent.refuse(meaning.name, predictor.servable.model.policy)
         except NearcastError as error:
-            cycle.go_on(partial(self._fail, cycle, meaning, error))
+            cycle.go_on(partial(self._giving.fail, cycle, meaning, error))
             return True
         turn = self._turn or self._begin_turn()
         if not self._launching and (
@@ -98,41 +92,42 @@ class Fetch:
         return predictor
 
     def _begin_turn(self) -> Turn:
-        turn = self._turn = Turn(time.perf_counter(), asyncio.get_running_loop().time() + self._budget_s, [])
+        turn = self._turn = Turn(time.perf_counter(), time.monotonic() + self._budget_s)
         return turn
 
     def _launch(self, turn: Turn) -> None:
         """Reads for a turn, and what joins it until that begins."""
         self._launching = True
-        self._start(self._read(turn))
-
-    def _start(self, work: Coroutine[None, None, None]) -> None:
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        turn.close_soon()
+        self._loop.call_soon(self._look, turn)
 
     def _launch_waiting(self) -> None:
         if self._turn is not None and not self._launching:
             self._launch(self._turn)
 
-    async def _read(self, turn: Turn) -> None:
-        await turn.complete()
+    def _look(self, turn: Turn) -> None:
+        """Lets requests join that clients have sent already."""
+        if not turn.is_complete():
+            self._loop.call_soon(self._look, turn)
+            return
         self._turn, self._launching = None, False
         self._reading, self._began_s = self._reading + 1, time.perf_counter()
         asks = [one.ask for one in turn.requests]
-        foreseen = self._foreseen(asks)
-        try:
-            values = await self._ladder.read([ask.name for ask in asks], turn.deadline, at_once=True)
-        finally:
-            self._reading -= 1
+        then = partial(self._have_read, turn, asks, self._foreseen(asks))
+        self._ladder.reads.tell([ask.name for ask in asks], turn.deadline, then)
+
+    def _have_read(
+        self, turn: Turn, asks: Sequence[Ask], foreseen: Flying | None, values: Sequence[bytes | None]
+    ) -> None:
+        self._reading -= 1
         self._launch_waiting()
         is_nothing = self._foresight.learn(asks, values)
         if foreseen is not None and is_nothing:
-            await self._compute(turn.requests, self._ladder.landed(foreseen))
+            self._start(self._compute(turn.requests, self._ladder.landed(foreseen)))
         else:
             if foreseen is not None:
                 self._stats.foreseen_in_vain += len(values) - values.count(None)
-            await self._answer(turn, values)
+            self._answer(turn, values)
 
     def _foreseen(self, asks: Sequence[Ask]) -> Flying | None:
         """What is computed while the replica is asked, because it will have nothing; and no flight has landed since."""
@@ -144,13 +139,13 @@ class Fetch:
             log.exception("could not be begun, and is tried again once the replica has answered")
             return None
 
-    async def _answer(self, turn: Turn, values: Sequence[bytes | None]) -> None:
+    def _answer(self, turn: Turn, values: Sequence[bytes | None]) -> None:
         """From what was read, and what is to be computed."""
         cold: dict[tuple[Predictor, str], list[Fetched]] = {}
         warm: list[tuple[Fetched, Answer | Exception]] = []
         for one, value in zip(turn.requests, values, strict=True):
             try:
-                facts = self._facts(one) if value is not None else None
+                facts = one.facts(self._ladder.editions) if value is not None else None
                 answer = self._ladder.from_replica(one.ask, value, facts)
             except Exception as error:
                 warm.append((one, error))
@@ -159,91 +154,33 @@ class Fetch:
                 warm.append((one, answer))
             else:
                 cold.setdefault(self._companions(one.ask), []).append(one)
-        first, *others = cold.values() if cold else ([],)
-        for together in others:
-            self._start(self._compute(together, self._from_live(together)))
-        self._give(warm)
-        if first:
-            # Mostly the only ones; a task of their own would take as long as three of them.
-            await self._compute(first, self._from_live(first))
-
-    def _facts(self, one: Fetched) -> KeyFacts:
-        meaning, edition = one.meaning, self._ladder.editions.of(one.ask.predictor.servable)
-        facts = meaning.facts
-        if facts is None or facts.edition is not edition:
-            facts = meaning.facts = edition.facts(one.ask.key)
-        return facts
+        for together in cold.values():
+            self._take_off(together)
+        self._giving.give(warm)
 
     def _companions(self, ask: Ask) -> tuple[Predictor, str]:
         """Asks with which of these are computed together: new flights of a model, or those that join the same one."""
         return ask.predictor, ask.name if ask.key.text in self._ladder.live.under_way(ask.predictor) else ""
 
-    def _from_live(self, together: Sequence[Fetched]) -> Coroutine[None, None, list[Answer | Exception]]:
-        return self._ladder.from_live([one.ask for one in together], at_once=True)
+    def _take_off(self, together: Sequence[Fetched]) -> None:
+        """For requests that the replica has nothing for."""
+        try:
+            landing = self._ladder.from_live([one.ask for one in together], at_once=True)
+        except Exception as error:
+            self._giving.give([(one, error) for one in together])
+            return
+        self._start(self._compute(together, landing))
+
+    def _start(self, work: Coroutine[None, None, None]) -> None:
+        task = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def _compute(
         self, together: Sequence[Fetched], work: Coroutine[None, None, list[Answer | Exception]]
     ) -> None:
-        """For requests that the replica has nothing for."""
         try:
             answers = await work
         except Exception as error:
             answers = [error] * len(together)
-        self._give(list(zip(together, answers, strict=True)))
-
-    def _give(self, answers: Sequence[tuple[Fetched, Answer | Exception]]) -> None:
-        """Answers everybody. What is written to a client that sleeps wakes it, which may take as long as all the rest:
-        so responses are written one right behind the other, while whoever reads the first is still awake.
-        """
-        responses: list[tuple[Fetched, bytes]] = []
-        for one, answer in answers:
-            try:
-                if isinstance(answer, NearcastError):
-                    one.cycle.go_on(partial(self._fail, one.cycle, one.meaning, answer))
-                elif isinstance(answer, Exception):
-                    self._give_up(one, answer)
-                elif answer.held is not None and answer.tier in _FRESH:
-                    responses.append((one, self._fresh(one, answer, answer.held)))
-                else:
-                    one.cycle.go_on(partial(self._send, one, answer))
-            except Exception as error:
-                self._give_up(one, error)
-        for one, response in responses:
-            try:
-                one.cycle.write_soon(response)
-            except Exception as error:
-                self._give_up(one, error)
-
-    async def _send(self, one: Fetched, answer: Answer) -> None:
-        headers = answer_headers(answer, self._counted(one, answer))
-        await send_response(one.cycle.send, 200, headers, answer.body)
-
-    def _fresh(self, one: Fetched, answer: Answer, held: Held) -> bytes:
-        took_s, meaning, edition = self._counted(one, answer), one.meaning, held.edition
-        facts = meaning.facts
-        if facts is None and meaning.is_kept and answer.memory == "stale":
-            # Asked for again after it was out of date: so it may well be the next time.
-            facts = meaning.facts = edition.facts(one.ask.key)
-        if facts is not None and facts.edition is edition:
-            lines = facts.tag_lines()
-        else:
-            lines = edition.for_caches.tag_lines(one.ask.key.text)
-        return self._hits.response(answer, held, lines, took_s)
-
-    def _counted(self, one: Fetched, answer: Answer) -> float:
-        served = one.meaning.served
-        one.meaning.count()
-        took_s = time.perf_counter() - one.began_s
-        self._stats.answered(served.model, one.ask.predictor.servable.variant, answer.tier, took_s)
-        return took_s
-
-    async def _fail(self, cycle: ShortCycle, meaning: Meaning, error: NearcastError) -> None:
-        request_id.begin(cycle.fields)
-        self._predict.failed(meaning.served.model, error)
-        await send_problem(cycle.send, error)
-
-    def _give_up(self, one: Fetched, error: Exception) -> None:
-        """One request has gone wrong, which must not take along the others that came with it."""
-        log.error("GET %s failed", one.cycle.path, exc_info=error)
-        self._stats.failed(one.meaning.served.model, 500)
-        one.cycle.give_up()
+        self._giving.give(list(zip(together, answers, strict=True)))

@@ -43,7 +43,7 @@ class KeyLane(Lane[Key, T]):
         predictor = self.predictor
         plan = predictor.plan([flight.what for flight in flights])
         return Run(
-            self._replica.run(plan.commands),
+            lambda then: self._replica.send(plan.commands, then),
             lambda replies: predictor.complete(plan, replies, self._now_ms()),
             lambda batch: self._on_batch(predictor, batch),
         )

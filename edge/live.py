@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import Callable, Container, Iterable, Sequence
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 from edge.batch_lane import Lane, Run
@@ -18,7 +19,8 @@ from edge.flights import Flight, Wait, landed
 from edge.key_lane import KeyLane
 from edge.replica import Replica
 from edge.tensor_lane import GivenRows, Outputs, TensorLane
-from precompute.errors import ModelStuck, Overloaded, PermanentError
+from edge.wire import Outcome
+from precompute.errors import ModelStuck, Overloaded, PermanentError, StoreUnavailable
 from precompute.models import Key
 from precompute.predictor import Batch, Predictor
 from precompute.updates import Reply
@@ -171,22 +173,20 @@ class Live(Generic[T]):
         self._schedule(lane)
         try:
             run = lane.begin(flights)
+            if run.read is not None:
+                run.read(partial(self._have_read, lane, flights, run))
+                return
         except Exception as error:
             self._end(lane, flights, itertools.repeat(error))
             return
-        if run.read is None:
-            self._compute(lane, flights, run, [])
-        else:
-            run.read.add_done_callback(lambda done: self._read(lane, flights, run, done))
+        self._compute(lane, flights, run, [])
 
-    def _read(self, lane: _AnyLane, flights: _Flights, run: Run[Any], done: asyncio.Future[list[Reply]]) -> None:
+    def _have_read(self, lane: _AnyLane, flights: _Flights, run: Run[Any], outcome: Outcome) -> None:
         """What it needs is there, or cannot be had."""
-        try:
-            replies = done.result()
-        except Exception as error:
-            self._end(lane, flights, itertools.repeat(error))
-            return
-        self._compute(lane, flights, run, replies)
+        if isinstance(outcome, StoreUnavailable):
+            self._end(lane, flights, itertools.repeat(outcome))
+        else:
+            self._compute(lane, flights, run, outcome)
 
     def _compute(self, lane: _AnyLane, flights: _Flights, run: Run[Any], replies: list[Reply]) -> None:
         try:

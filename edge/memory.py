@@ -130,9 +130,9 @@ class Memory(Generic[V]):
         return self._main if value.hits & _IN_MAIN else self._small
 
     def _belongs_to_main(self, key: str) -> bool:
-        if self._regrets.take(key, len(self), len(self._main)):
-            return True
-        return not self.evictions and self._small_is_full()
+        if not self.evictions:
+            return self._small_is_full()
+        return self._regrets.take(key, len(self), len(self._main))
 
     def _small_is_full(self) -> bool:
         return self._small.bytes > self.max_bytes * self._regrets.small_share

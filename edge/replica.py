@@ -6,9 +6,11 @@ One get after the other, 32 in flight, manages 20,000 a second in one process; g
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 from edge.link import Link
+from edge.wire import Outcome, Then
 from precompute.errors import StoreUnavailable
 from precompute.updates import Command, Reply
 
@@ -16,6 +18,8 @@ from precompute.updates import Command, Reply
 SLICE = 512
 
 Value = bytes | None
+#: Is told the values, or why there are none.
+ThenValues = Callable[[list[Value] | StoreUnavailable], None]
 
 
 class Replica:
@@ -26,55 +30,64 @@ class Replica:
         self._wanted: list[str] = []
         self._waiting: list[tuple[int, int, asyncio.Future[list[Value]]]] = []
 
-    def get(self, keys: Sequence[str], *, at_once: bool = False) -> asyncio.Future[list[Value]]:
+    def get(self, keys: Sequence[str]) -> asyncio.Future[list[Value]]:
         """The values of some keys, in order; None where there is none.
-
-        Args:
-            at_once: this turn is not waited for, whoever asks has gathered already.
 
         The future raises StoreUnavailable or Overloaded when the server cannot be asked.
         """
         loop = asyncio.get_running_loop()
-        if not self._waiting and not at_once:
+        if not self._waiting:
             loop.call_soon(self._flush)
         future: asyncio.Future[list[Value]] = loop.create_future()
         self._waiting.append((len(self._wanted), len(keys), future))
         self._wanted += keys
-        if at_once:
-            self._flush()
         return future
 
+    def read(self, keys: Sequence[str], then: ThenValues) -> None:
+        """As `get`, for whoever has gathered already: asked for now, and told as soon as they are there.
+
+        Raises:
+            StoreUnavailable, Overloaded: the server cannot be asked.
+        """
+        self.link.send([("MGET", *keys[at : at + SLICE]) for at in range(0, len(keys), SLICE)], partial(_values, then))
+
     def run(self, commands: Sequence[Command]) -> asyncio.Future[list[Reply]]:
-        """A pipeline, as `Link.run`, which leaves at once."""
-        return self.link.run(commands, at_once=True)
+        """A pipeline, as `Link.run`."""
+        return self.link.run(commands)
+
+    def send(self, commands: Sequence[Command], then: Then) -> None:
+        """A pipeline, as `Link.send`."""
+        self.link.send(commands, then)
 
     def _flush(self) -> None:
         wanted, waiting = self._wanted, self._waiting
         self._wanted, self._waiting = [], []
-        if not waiting:
-            return
-        commands: list[Command] = [("MGET", *wanted[at : at + SLICE]) for at in range(0, len(wanted), SLICE)]
         try:
-            sent = self.link.run(commands, at_once=True)
+            self.read(wanted, partial(_hand_out, waiting))
         except Exception as error:
             _fail(waiting, error)
-            return
-        sent.add_done_callback(lambda done: _hand_out(waiting, done))
 
 
-def _hand_out(waiting: list[tuple[int, int, asyncio.Future[list[Value]]]], done: asyncio.Future[list[Reply]]) -> None:
-    if done.cancelled():
-        _fail(waiting, StoreUnavailable("the read was given up"))
-        return
-    if (error := done.exception()) is not None:
-        _fail(waiting, error)
+def _values(then: ThenValues, outcome: Outcome) -> None:
+    """Tells the values of all slices."""
+    if isinstance(outcome, StoreUnavailable):
+        then(outcome)
         return
     values: list[Value] = []
-    for reply in done.result():
+    for reply in outcome:
         if not isinstance(reply, list):
-            _fail(waiting, StoreUnavailable(f"Redis says: {reply}"))
+            then(StoreUnavailable(f"Redis says: {reply}"))
             return
         values += reply
+    then(values)
+
+
+def _hand_out(
+    waiting: list[tuple[int, int, asyncio.Future[list[Value]]]], values: list[Value] | StoreUnavailable
+) -> None:
+    if isinstance(values, StoreUnavailable):
+        _fail(waiting, values)
+        return
     for start, count, future in waiting:
         if not future.done():
             future.set_result(values[start : start + count])

@@ -27,10 +27,10 @@ def traced_ladder(tracing: Tracing) -> type[Ladder]:
     """A ladder with spans for what a request waits for."""
 
     class TracedLadder(Ladder):
-        async def read(self, names: Sequence[str], deadline: float, *, at_once: bool = False) -> Sequence[bytes | None]:
+        async def read(self, names: Sequence[str], deadline: float) -> Sequence[bytes | None]:
             """As `Ladder.read`."""
             with tracing.span("replica read", db_system="redis", nearcast_keys=len(names)):
-                return await super().read(names, deadline, at_once=at_once)
+                return await super().read(names, deadline)
 
         async def landed(self, flying: Flying) -> list[Answer | Exception]:
             """As `Ladder.landed`."""

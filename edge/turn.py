@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
-from typing import NamedTuple
 
 import msgspec
 
 from edge.ask import Ask
+from edge.edition import Editions
+from edge.key_facts import KeyFacts
 from edge.meaning import Meaning
 from edge.short_cut import ShortCycle
 
@@ -25,22 +25,41 @@ class Fetched(msgspec.Struct, frozen=True, eq=False):
     ask: Ask
     began_s: float
 
+    def facts(self, editions: Editions) -> KeyFacts:
+        """What all entries of its key have in common; remembered with its meaning."""
+        meaning, edition = self.meaning, editions.of(self.ask.predictor.servable)
+        facts = meaning.facts
+        if facts is None or facts.edition is not edition:
+            facts = meaning.facts = edition.facts(self.ask.key)
+        return facts
 
-class Turn(NamedTuple):
-    """Those that came at about the same time, and have the same time left."""
 
-    began_s: float
-    deadline: float
-    requests: list[Fetched]
+class Turn:
+    """Those that came at about the same time, and have the same time left.
 
-    async def complete(self) -> None:
-        """Lets requests join that clients have sent already: until a look at all connections brings no more of them.
+    Attributes:
+        deadline: by the monotonic clock, which is the event loop's.
+        requests: in order.
+    """
+
+    __slots__ = ("_seen", "_until_s", "began_s", "deadline", "requests")
+
+    def __init__(self, began_s: float, deadline: float) -> None:
+        self.began_s, self.deadline = began_s, deadline
+        self.requests: list[Fetched] = []
+        self._seen = 0
+        self._until_s = 0.0
+
+    def close_soon(self) -> None:
+        """From now on it is asked after each turn of the event loop whether it is complete."""
+        self._until_s = time.perf_counter() + PATIENCE_S
+
+    def is_complete(self) -> bool:
+        """Whether the last look at all connections has brought no more of them.
 
         A read, and a run of a model, costs as much as ten of the requests that share it. Clients that have just been
         answered together send their next requests within moments of one another; read for as they come, they would
         fall apart into ever smaller groups.
         """
-        until_s, before = time.perf_counter() + PATIENCE_S, 0
-        while before < len(self.requests) and time.perf_counter() < until_s:
-            before = len(self.requests)
-            await asyncio.sleep(0)
+        seen, self._seen = self._seen, len(self.requests)
+        return seen == self._seen or time.perf_counter() >= self._until_s

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
 
 from edge.answer import Ladder
 from edge.ask import Answer, Ask
 from edge.held import Held
 from edge.memory import Memory
 from edge.stats import Stats
+from edge.wire import Then
 from precompute import manifest
 from precompute.entry import Entry, header, identity, tail
 from precompute.errors import StoreUnavailable
@@ -99,10 +102,16 @@ class FakeReplica:
         del self.values[row_key(view, entity)]
         self.logs[view] = at(change_ms)
 
-    def get(self, keys: Sequence[str], *, at_once: bool = False) -> asyncio.Future[list[bytes | None]]:
+    def get(self, keys: Sequence[str]) -> asyncio.Future[list[bytes | None]]:
         self.gets += 1
         # A plain future, as the real one is: it may be failed from outside.
         return asyncio.shield(asyncio.ensure_future(self._answered([self.values.get(key) for key in keys])))
+
+    def read(self, keys: Sequence[str], then: Callable[[list[bytes | None] | StoreUnavailable], None]) -> None:
+        self.get(keys).add_done_callback(partial(_tell, then))
+
+    def send(self, commands: Sequence[Command], then: Then) -> None:
+        self.run(commands).add_done_callback(partial(_tell, then))
 
     def run(self, commands: Sequence[Command]) -> asyncio.Task[list[Reply]]:
         """Replies as they would be now, whenever they arrive."""
@@ -133,6 +142,12 @@ class FakeReplica:
             case ("HGETALL", key) if key in map(layout_key, self.logs):
                 return []
         raise AssertionError(f"not expected: {command}")
+
+
+def _tell(then: Callable[[Any], None], done: asyncio.Future[Any]) -> None:
+    error = done.exception()
+    assert error is None or isinstance(error, StoreUnavailable), "the real one fails no other way"
+    then(error or done.result())
 
 
 class NoExperiments:

@@ -98,10 +98,8 @@ async def test_what_landed_while_a_turn_gathered_is_not_computed_again(monkeypat
     client = Client(door)
     door.rig.replica.gate.set()
 
-    async def complete(turn: Turn) -> None:
-        await door.rig.answer()
-
-    monkeypatch.setattr(Turn, "complete", complete)
+    answering = asyncio.create_task(door.rig.answer())
+    monkeypatch.setattr(Turn, "is_complete", lambda _: answering.done())
     client.ask("a:p")
     await until(partial(client.has_answers, 1))
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import hiredis
 import pytest
 import uvloop
 
-from edge import link as link_module
+from edge import wire
 from edge.link import Link
 from precompute.errors import ConfigError, Overloaded, StoreUnavailable
 from precompute.store import CommandFailed
@@ -138,37 +139,58 @@ async def test_replies_may_arrive_in_pieces(server: Server, connect: Callable[..
     assert replies == [[b"x" * i, b"%d" % i] for i in range(20)]
 
 
-async def test_commands_of_one_turn_leave_together(server: Server, connect: Callable[..., Link]) -> None:
+@contextmanager
+def recorded(link: Link) -> Iterator[list[bytes]]:
+    """What a connected link writes meanwhile."""
+    wire = link._wire
+    assert wire is not None
+    transport, writes = wire._transport, list[bytes]()
+    wire._transport = _Recorder(transport, writes)  # type: ignore[assignment]
+    yield writes
+    wire._transport = transport
+
+
+async def test_commands_of_one_turn_leave_together(connect: Callable[..., Link]) -> None:
     """One write, one system call."""
     link = connect()
     await link.open()
-    assert link._wire is not None
-    writes: list[bytes] = []
-    transport = link._wire._transport
-    link._wire._transport = _Recorder(transport, writes)  # type: ignore[assignment]
 
-    await asyncio.gather(*(link.run([echo(i)]) for i in range(50)))
+    with recorded(link) as writes:
+        await asyncio.gather(*(link.run([echo(i)]) for i in range(50)))
 
     assert len(writes) == 1
-    link._wire._transport = transport
 
 
-async def test_what_cannot_wait_leaves_at_once(server: Server, connect: Callable[..., Link]) -> None:
-    """Together with what was asked for before, and in that order."""
+async def test_what_is_sent_leaves_at_once(connect: Callable[..., Link]) -> None:
+    """Together with what was run before, and in that order."""
     link = connect()
     await link.open()
-    assert link._wire is not None
-    writes: list[bytes] = []
-    transport = link._wire._transport
-    link._wire._transport = _Recorder(transport, writes)  # type: ignore[assignment]
+    came: asyncio.Future[object] = asyncio.get_running_loop().create_future()
 
-    asked = [link.run([echo(1)]), link.run([echo(2)], at_once=True)]
-    left = len(writes)
-    asked.append(link.run([echo(3)]))
+    with recorded(link) as writes:
+        first = link.run([echo(1)])
+        link.send([echo(2)], came.set_result)
+        left = len(writes)
+        third = link.run([echo(3)])
 
-    assert await asyncio.gather(*asked) == [[b"1"], [b"2"], [b"3"]]
+        assert await asyncio.gather(first, came, third) == [[b"1"], [b"2"], [b"3"]]
     assert (left, len(writes)) == (1, 2)
-    link._wire._transport = transport
+
+
+async def test_who_is_told_cannot_take_the_others_along(
+    connect: Callable[..., Link], caplog: pytest.LogCaptureFixture
+) -> None:
+    """A mistake of theirs is in the log, and the connection goes on."""
+    link = connect()
+    await link.open()
+
+    def fail(outcome: object) -> None:
+        raise ZeroDivisionError(str(outcome))
+
+    link.send([echo(1)], fail)
+
+    assert await link.run([echo(2)]) == [b"2"]
+    assert "ZeroDivisionError: [b'1']" in caplog.text
 
 
 async def test_a_refused_command_says_nothing_about_its_neighbours(connect: Callable[..., Link]) -> None:
@@ -187,9 +209,11 @@ async def test_nothing_asked_is_answered_at_once_and_shifts_nobody(connect: Call
     link = connect()
     await link.open()
 
+    told: list[object] = []
+    link.send([], told.append)
     nothing, something = await asyncio.gather(link.run([]), link.run([echo(1)]))
 
-    assert (nothing, something) == ([], [b"1"])
+    assert (told, nothing, something) == ([[]], [], [b"1"])
 
 
 async def test_a_wait_given_up_never_shifts_replies(server: Server, connect: Callable[..., Link]) -> None:
@@ -247,7 +271,9 @@ async def test_a_lost_connection_fails_everything_in_flight(server: Server, conn
     link = connect()
     await link.open()
     server.gate.clear()
+    told: list[object] = []
     lost = link.run([echo(1)])
+    link.send([echo(1)], told.append)
     await until(lambda: _true([b"ECHO", b"1"] in server.received))
     server.server.close()
 
@@ -255,8 +281,11 @@ async def test_a_lost_connection_fails_everything_in_flight(server: Server, conn
 
     with pytest.raises(StoreUnavailable, match="connection lost"):
         await lost
+    assert [type(outcome) for outcome in told] == [StoreUnavailable]
     with pytest.raises(StoreUnavailable):
         link.run([echo(2)])
+    with pytest.raises(StoreUnavailable):
+        link.send([echo(2)], told.append)
 
 
 def test_commands_to_what_is_just_closing_fail_and_nothing_else() -> None:
@@ -313,7 +342,7 @@ async def test_what_may_be_in_flight_is_bounded(
     server: Server, connect: Callable[..., Link], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """More is refused, and what is under way is not disturbed."""
-    monkeypatch.setattr(link_module, "MAX_IN_FLIGHT", 10)
+    monkeypatch.setattr(wire, "MAX_IN_FLIGHT", 10)
     link = connect()
     await link.open()
     server.gate.clear()

@@ -8,28 +8,32 @@ from collections.abc import Sequence
 import pytest
 
 from edge.replica import SLICE, Replica
+from edge.wire import Outcome, Then
 from precompute.errors import StoreUnavailable
 from precompute.store import CommandFailed
-from precompute.updates import Command, Reply
+from precompute.updates import Command
 
 
 class FakeLink:
-    """Answers every MGET with its keys; `error` is raised, or stands among the replies."""
+    """Answers every MGET with its keys; `error` is raised, or stands among the replies, or `lost` comes instead."""
 
     def __init__(self) -> None:
         self.sent: list[Sequence[Command]] = []
         self.error: Exception | None = None
+        self.lost: StoreUnavailable | None = None
         self.gate = asyncio.Event()
         self.gate.set()
 
-    def run(self, commands: Sequence[Command], *, at_once: bool) -> asyncio.Future[list[Reply]]:
+    def send(self, commands: Sequence[Command], then: Then) -> None:
         if isinstance(self.error, StoreUnavailable):
             raise self.error
         self.sent.append(commands)
-        return asyncio.ensure_future(self._replies(commands))
+        asyncio.ensure_future(self._replies(commands)).add_done_callback(lambda done: then(done.result()))
 
-    async def _replies(self, commands: Sequence[Command]) -> list[Reply]:
+    async def _replies(self, commands: Sequence[Command]) -> Outcome:
         await self.gate.wait()
+        if self.lost is not None:
+            return self.lost
         if self.error is not None:
             return [self.error] * len(commands)
         return [[None if key == "absent" else str(key).encode() for key in command[1:]] for command in commands]
@@ -52,15 +56,28 @@ async def test_gets_of_one_turn_are_one_mget() -> None:
 
 
 async def test_whoever_has_gathered_already_does_not_wait_for_the_turn() -> None:
-    """What waits is taken along."""
+    """Nor for what others gather."""
     replica, link = make()
+    came: asyncio.Future[object] = asyncio.get_running_loop().create_future()
 
     waiting = replica.get(["a"])
-    hurried = replica.get(["b", "c"], at_once=True)
+    replica.read(["b", "absent"], came.set_result)
     sent = list(link.sent)
 
-    assert await asyncio.gather(waiting, hurried) == [[b"a"], [b"b", b"c"]]
-    assert sent == link.sent == [[("MGET", "a", "b", "c")]]
+    assert await came == [b"b", None]
+    assert await waiting == [b"a"]
+    assert (sent, link.sent[1:]) == ([[("MGET", "b", "absent")]], [[("MGET", "a")]])
+
+
+async def test_a_connection_that_is_lost_fails_everybody_who_waits() -> None:
+    """However they wait."""
+    replica, link = make()
+    came: asyncio.Future[object] = asyncio.get_running_loop().create_future()
+    link.lost = StoreUnavailable("lost")
+
+    replica.read(["a"], came.set_result)
+
+    assert await asyncio.gather(replica.get(["b"]), came, return_exceptions=True) == [link.lost, link.lost]
 
 
 async def test_gets_of_different_turns_are_not_held_back() -> None:
