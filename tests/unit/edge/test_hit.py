@@ -116,6 +116,23 @@ async def test_an_expired_entry_is_not_for_the_door(door: Door) -> None:
     assert door.answer() is None
 
 
+async def test_not_only_the_first_hit_of_a_millisecond_knows_what_time_it_is(door: Door) -> None:
+    """It counts seconds, and expires, for those that follow as well."""
+    second = b"/v1/predict/score/b:p"
+    door.rig.store(7.0, key="b:p", computed_ms=50)
+    await door.rig.answer("b:p")
+    ages: list[bytes] = []
+
+    for ms in (900, 1050, 99_000, 100_000):
+        door.rig.now_ms = NOW_MS + ms
+        answer = door.answer(second)
+        assert answer is not None
+        assert b"7.0" in answer
+        ages.append((door.answer() or b"").partition(b"\r\nage: ")[2].partition(b"\r")[0])
+
+    assert ages == [b"0", b"1", b"99", b""]
+
+
 async def test_a_replica_too_far_behind_closes_the_door(door: Door) -> None:
     """And opens it again."""
     door.rig.lag_s = 10.1
