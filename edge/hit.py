@@ -82,7 +82,8 @@ class HitDoor:
         meaning = remembered or self._read(target)
         if meaning is None:
             return None
-        answer = self.again(meaning, arrived_s)
+        # A key that is new here need not be looked for in the way of all others.
+        answer = self.again(meaning, arrived_s) if remembered or meaning.name in self._ladder.memory else None
         if answer is None:
             self._missed = target, meaning
         elif remembered is None:

@@ -15,7 +15,7 @@ from precompute.updates import Command, Reply
 
 #: Entries gather for so long: sending those of each batch on their own costs three processes a turn each time, this one
 #: twice, and the next edge needs them no sooner.
-GATHER_S = 0.005
+GATHER_S = 0.02
 
 
 class WriteBack:
