@@ -42,6 +42,8 @@ class Child:
     pass_fds: tuple[int, ...] = ()
     #: 1 to 19 make way for the others.
     nice: int = 0
+    #: Interrupts none of the others when it wakes.
+    batch: bool = False
     ready: Callable[[], bool] | None = None
     ready_within_s: float = 60.0
     stop_grace_s: float = 10.0
@@ -91,6 +93,7 @@ class KeptChild:
                 cwd=child.cwd,
                 pass_fds=child.pass_fds,
                 nice=child.nice,
+                batch=child.batch,
             )
         except OSError as error:
             raise StackFailed(child.name, f"cannot be started ({error})") from error

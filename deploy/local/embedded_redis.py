@@ -59,6 +59,7 @@ def redis_children(plan: PairPlan) -> list[Child]:
         Child(
             name="replica",
             argv=replica.argv,
+            batch=replica.batch,
             ready=lambda: is_following(primary.port, replica.port),
         ),
     ]

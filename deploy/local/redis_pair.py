@@ -68,7 +68,8 @@ class RedisServer:
     def _start(self) -> subprocess.Popen[bytes]:
         self._plan.directory.mkdir(parents=True, exist_ok=True)
         with self.log_path.open("wb") as log:
-            return self._processes.start(self._plan.argv, output=log, pass_fds=self._plan.pass_fds)
+            plan = self._plan
+            return self._processes.start(plan.argv, output=log, pass_fds=plan.pass_fds, batch=plan.batch)
 
     def _last_words(self) -> str:
         lines = self.log_path.read_text(errors="replace").split("\n")

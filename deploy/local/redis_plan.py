@@ -8,7 +8,7 @@ same disk is of no use.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from deploy.local.ports import LOOPBACK
@@ -33,6 +33,8 @@ class ServerPlan:
     directory: Path
     #: Open files that the server holds as long as it lives: the lock of its data.
     pass_fds: tuple[int, ...] = ()
+    #: Whether it interrupts nobody when it wakes.
+    batch: bool = False
 
     @property
     def url(self) -> str:
@@ -53,7 +55,12 @@ def plan_pair(binary: RedisBinary, directory: Path, *, primary_port: int, replic
     follow: Settings = {"replicaof": (LOOPBACK, str(primary_port)), "replica-read-only": "yes"}
     return PairPlan(
         _plan_server("primary", binary, directory, primary_port, _persistence(keep=persist)),
-        _plan_server("replica", binary, directory, replica_port, {**_persistence(keep=False), **follow}),
+        # A job wakes it thousands of times a second; were an edge interrupted each time that shares its core, whoever
+        # asks that edge would wait for the job.
+        replace(
+            _plan_server("replica", binary, directory, replica_port, {**_persistence(keep=False), **follow}),
+            batch=True,
+        ),
     )
 
 

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import os
 import signal
 import socket
+import sys
 from pathlib import Path
 
 import pytest
@@ -111,6 +113,17 @@ def test_a_stopped_pair_has_no_processes(redis_pair: RedisPair) -> None:
 
     assert pair.primary.process.returncode is not None
     assert pair.replica.process.returncode is not None
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux schedules batches otherwise")
+def test_the_replica_interrupts_nobody_after_a_restart_either(own_redis_pair: RedisPair) -> None:
+    """The edge beside it is not to wait for what a job stores."""
+    own_redis_pair.restart_replica()
+
+    servers = (own_redis_pair.primary, own_redis_pair.replica)
+    policies = [os.sched_getscheduler(server.process.pid) for server in servers]
+
+    assert policies == [os.SCHED_OTHER, os.SCHED_BATCH]
 
 
 @pytest.mark.parametrize("replica", [False, True], ids=["primary", "replica"])

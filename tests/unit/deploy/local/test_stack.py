@@ -46,9 +46,11 @@ def test_what_is_done_ahead_of_time_makes_way(tmp_path: Path) -> None:
 
     with local_stack(settings, tmp_path / "redis") as stack:
         nice = {child.name: child.nice for child in stack.children}
+        batch = [child.name for child in stack.children if child.batch]
 
     assert nice["worker"] == nice["scheduler"] == nice["refresher"] > 0
     assert nice["edge"] == nice["primary"] == nice["replica"] == 0
+    assert batch == ["replica"]
 
 
 def test_a_taken_port_is_told_before_anything_starts(tmp_path: Path) -> None:
