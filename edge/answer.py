@@ -114,7 +114,7 @@ class Ladder:
         return held if held is not None and self.judge.is_fresh(held, now_ms) else None
 
     async def read(self, names: Sequence[str], deadline: float) -> Sequence[bytes | None]:
-        """What the replica has under the keys of some entries."""
+        """What the replica has under the keys of some entries; nothing if it cannot be asked, or takes too long."""
         return await self.reads.wait_for(names, deadline)
 
     def from_replica(self, ask: Ask, value: bytes | None, facts: KeyFacts | None = None) -> Answer | None:

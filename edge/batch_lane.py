@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, TypeVar
 
 from edge.flights import Flight
-from edge.wire import Then
+from edge.redis_wire import Then
 from precompute.predictor import Predictor
 from precompute.updates import Reply
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from redis.connection import parse_url
 
-from edge.wire import Then, Wire
+from edge.redis_wire import Then, Wire
 from precompute.errors import ConfigError, StoreUnavailable
 from precompute.store import display_url
 from precompute.updates import Command, Reply

@@ -17,9 +17,9 @@ from edge.batch_lane import Lane, Run
 from edge.computed import Computed
 from edge.flights import Flight, Wait, landed
 from edge.key_lane import KeyLane
+from edge.redis_wire import Outcome
 from edge.replica import Replica
 from edge.tensor_lane import GivenRows, Outputs, TensorLane
-from edge.wire import Outcome
 from precompute.errors import ModelStuck, Overloaded, PermanentError, StoreUnavailable
 from precompute.models import Key
 from precompute.predictor import Batch, Predictor

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from edge.link import Link
-from edge.wire import Outcome, Then
+from edge.redis_wire import Outcome, Then
 from precompute.errors import StoreUnavailable
 from precompute.updates import Command, Reply
 

@@ -24,6 +24,7 @@ ALLOWED = {
     "edge/contract/__init__.py": "import msgspec",
     "edge/client/__init__.py": "import httpx, stamina, edge.contract",
     "edge/link.py": "from redis.connection import parse_url",
+    "edge/redis_wire.py": "import hiredis",
     "workers/__init__.py": "import precompute.keys",
     "workers/app.py": "import celery, kombu, billiard, apscheduler.schedulers",
     "deploy/__init__.py": "import edge.app, workers.app, precompute.store",

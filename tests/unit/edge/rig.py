@@ -11,8 +11,8 @@ from edge.answer import Ladder
 from edge.ask import Answer, Ask
 from edge.held import Held
 from edge.memory import Memory
+from edge.redis_wire import Then
 from edge.stats import Stats
-from edge.wire import Then
 from precompute import manifest
 from precompute.entry import Entry, header, identity, tail
 from precompute.errors import StoreUnavailable

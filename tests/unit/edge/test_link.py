@@ -11,7 +11,7 @@ import hiredis
 import pytest
 import uvloop
 
-from edge import wire
+from edge import redis_wire
 from edge.link import Link
 from precompute.errors import ConfigError, Overloaded, StoreUnavailable
 from precompute.store import CommandFailed
@@ -342,7 +342,7 @@ async def test_what_may_be_in_flight_is_bounded(
     server: Server, connect: Callable[..., Link], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """More is refused, and what is under way is not disturbed."""
-    monkeypatch.setattr(wire, "MAX_IN_FLIGHT", 10)
+    monkeypatch.setattr(redis_wire, "MAX_IN_FLIGHT", 10)
     link = connect()
     await link.open()
     server.gate.clear()

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 import pytest
 
+from edge.redis_wire import Outcome, Then
 from edge.replica import SLICE, Replica
-from edge.wire import Outcome, Then
 from precompute.errors import StoreUnavailable
 from precompute.store import CommandFailed
 from precompute.updates import Command
