@@ -1,9 +1,9 @@
 """GETs of predictions that memory does not have, asked for as plainly as can be: no conditions, a canonical key.
 
 The ladder decides as it does for everybody. Left out is what reads targets and headers that may hold anything, which
-costs as much as the read from the replica; and a task for each request, or even for each read, which costs a third of
-it: those that come in while a read is under way are read for together, and answered one right behind the other as soon
-as their values are there. What the replica does not answer is computed together, too.
+costs as much as the read from the replica; and a task for each request, which costs a third of it: those that come in
+while a read is under way are read for together, without a task even for the read, and answered one right behind the
+other as soon as their values are there. What the replica does not answer is computed together, too.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Tells whoever asked what has come, or that it took too long: for waits that end in the order in which they begin.
 
-One timer looks after all of them, at the deadline of the oldest; what has come by then costs it nothing. A future and a
-timer of its own for each wait would take a fifth of what it costs to answer from the replica.
+One timer looks after all of them, at the deadline of the oldest; what has come by then costs it nothing. Whoever can
+wait in a coroutine, or has a deadline of any kind, takes `edge.deadlines`.
 """
 
 from __future__ import annotations
