@@ -19,9 +19,9 @@ from edge.api.predict import Predict
 from edge.ask import Answer, Ask
 from edge.flying import Flying
 from edge.foresight import Foresight
-from edge.giving import Giving
 from edge.hit import HitDoor
 from edge.meaning import Meaning
+from edge.responses import Responses
 from edge.serving import Serving
 from edge.short_cut import ShortCycle
 from edge.stats import Stats
@@ -44,7 +44,7 @@ class Fetch:
         self._ladder = ladder
         self._serving = serving
         self._stats = stats
-        self._giving = Giving(hits, stats, predict)
+        self._responses = Responses(hits, stats, predict)
         self._budget_s = budget_ms / 1000
         self._loop = asyncio.get_running_loop()
         #: What has not been read for yet; whether that is about to begin; and how many reads are under way.
@@ -63,7 +63,7 @@ class Fetch:
         try:
             self._ladder.absent.refuse(meaning.name, predictor.servable.model.policy)
         except NearcastError as error:
-            cycle.go_on(partial(self._giving.fail, cycle, meaning, error))
+            cycle.go_on(partial(self._responses.fail, cycle, meaning, error))
             return True
         turn = self._turn or self._begin_turn()
         if not self._launching and (
@@ -156,7 +156,7 @@ class Fetch:
                 cold.setdefault(self._companions(one.ask), []).append(one)
         for together in cold.values():
             self._take_off(together)
-        self._giving.give(warm)
+        self._responses.give(warm)
 
     def _companions(self, ask: Ask) -> tuple[Predictor, str]:
         """Asks with which of these are computed together: new flights of a model, or those that join the same one."""
@@ -167,7 +167,7 @@ class Fetch:
         try:
             landing = self._ladder.from_live([one.ask for one in together], at_once=True)
         except Exception as error:
-            self._giving.give([(one, error) for one in together])
+            self._responses.give([(one, error) for one in together])
             return
         self._start(self._compute(together, landing))
 
@@ -183,4 +183,4 @@ class Fetch:
             answers = await work
         except Exception as error:
             answers = [error] * len(together)
-        self._giving.give(list(zip(together, answers, strict=True)))
+        self._responses.give(list(zip(together, answers, strict=True)))

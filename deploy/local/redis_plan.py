@@ -8,7 +8,7 @@ same disk is of no use.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from deploy.local.ports import LOOPBACK
@@ -57,19 +57,18 @@ def plan_pair(binary: RedisBinary, directory: Path, *, primary_port: int, replic
         _plan_server("primary", binary, directory, primary_port, _persistence(keep=persist)),
         # A job wakes it thousands of times a second; were an edge interrupted each time that shares its core, whoever
         # asks that edge would wait for the job.
-        replace(
-            _plan_server("replica", binary, directory, replica_port, {**_persistence(keep=False), **follow}),
-            batch=True,
-        ),
+        _plan_server("replica", binary, directory, replica_port, {**_persistence(keep=False), **follow}, batch=True),
     )
 
 
-def _plan_server(name: str, binary: RedisBinary, directory: Path, port: int, settings: Settings) -> ServerPlan:
+def _plan_server(
+    name: str, binary: RedisBinary, directory: Path, port: int, settings: Settings, *, batch: bool = False
+) -> ServerPlan:
     folder = directory / name
     options: list[str] = []
     for key, value in {**_common(folder, port), **settings}.items():
         options += [f"--{key}", *([value] if isinstance(value, str) else value)]
-    return ServerPlan(name=name, argv=(str(binary.path), *options), port=port, directory=folder)
+    return ServerPlan(name=name, argv=(str(binary.path), *options), port=port, directory=folder, batch=batch)
 
 
 def _common(folder: Path, port: int) -> Settings:

@@ -12,7 +12,7 @@ from deploy.bench.latencies import Outcome
 from deploy.local.ports import LOOPBACK
 from tests.bench.anchors import nginx_return
 from tests.bench.between import Between
-from tests.bench.compiled import CompiledGenerator
+from tests.bench.compiled_generator import CompiledGenerator
 from tests.bench.cores import LOAD_CORE, Missing, Running, undisturbed
 from tests.bench.figures import Figures, Row
 from tests.bench.world import EdgeUnderTest, World, requests, targets

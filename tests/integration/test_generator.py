@@ -12,7 +12,7 @@ import pytest
 
 from deploy.bench.generator import Generator
 from precompute.errors import StoreUnavailable
-from tests.bench.compiled import CompiledGenerator
+from tests.bench.compiled_generator import CompiledGenerator
 
 pytestmark = pytest.mark.integration
 

@@ -27,8 +27,8 @@ log = logging.getLogger(__name__)
 _FRESH = (Tier.REPLICA, Tier.MEMORY, Tier.LIVE)
 
 
-class Giving:
-    """Writes the responses to requests that took the short cut."""
+class Responses:
+    """Those to requests that took the short cut, written as soon as it is known what they say."""
 
     def __init__(self, hits: HitDoor, stats: Stats, predict: Predict) -> None:
         self._hits = hits
